@@ -46,7 +46,7 @@ sha256_free(struct sha256 *s)
 int
 sha256_of(const void *p, size_t n, char hex[SHA256_HEX], struct hf_error *err)
 {
-	struct sha256 *s;
+	struct sha256 *s = NULL;
 	int rc = sha256_new(&s, err);
 
 	if (rc != HF_OK)

@@ -195,7 +195,7 @@ enum hf_opt_type {
 
 /* name: [a-z][a-z0-9_]*, or "wal.slot" for { "wal": { "slot": ... } }.
  * Strings stay valid until close.  An absent option without def is
- * NULL, false or 0. */
+ * NULL, false or 0.  def of a LIST: its items, '|' between them. */
 struct hf_option {
 	const char *name; /* NULL ends the table */
 	uint32_t type, flags;
