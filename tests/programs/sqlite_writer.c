@@ -42,7 +42,7 @@ now(void)
 	struct timespec ts;
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ((double)ts.tv_sec + (double)ts.tv_nsec * 1e-9);
+	return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
 }
 
 static int
@@ -50,7 +50,7 @@ complain(sqlite3 *db, const char *what)
 {
 	(void)fprintf(
 	    stderr, "sqlite_writer: %s: %s\n", what, sqlite3_errmsg(db));
-	return (1);
+	return 1;
 }
 
 static int
@@ -70,15 +70,14 @@ init(sqlite3 *db, const char *accounts)
 	    "COMMIT",
 	    strtol(accounts, NULL, 10));
 	if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
-		return (complain(db, "init"));
-	return (0);
+		return complain(db, "init");
+	return 0;
 }
 
 static const char *const texts[3] = {
 	"UPDATE account SET balance = balance - ?3 WHERE id = ?1",
 	"UPDATE account SET balance = balance + ?3 WHERE id = ?2",
-	"INSERT INTO journal(source, target, amount, note) "
-	"VALUES(?1, ?2, ?3, hex(randomblob(30)))"
+	"INSERT INTO journal VALUES(NULL, ?1, ?2, ?3, hex(randomblob(30)))"
 };
 
 static bool
@@ -96,7 +95,7 @@ transfer(sqlite3 *db, sqlite3_stmt *st[3], int64_t accounts, uint64_t *seed)
 	v[1] = 1 + v[1] % accounts;
 	v[2] = 1 + v[2] % 1000;
 	if (sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
-		return (false);
+		return false;
 	for (i = 0; i < 3 && good; i++) {
 		for (j = 0; j < 3; j++)
 			if (j < sqlite3_bind_parameter_count(st[i]))
@@ -105,9 +104,9 @@ transfer(sqlite3 *db, sqlite3_stmt *st[3], int64_t accounts, uint64_t *seed)
 		good = sqlite3_reset(st[i]) == SQLITE_OK;
 	}
 	if (good && sqlite3_exec(db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK)
-		return (true);
+		return true;
 	(void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
-	return (false);
+	return false;
 }
 
 static int64_t
@@ -120,7 +119,7 @@ number(sqlite3 *db, const char *sql)
 	    sqlite3_step(st) == SQLITE_ROW)
 		value = sqlite3_column_int64(st, 0);
 	(void)sqlite3_finalize(st);
-	return (value);
+	return value;
 }
 
 static void
@@ -147,11 +146,11 @@ run(sqlite3 *db, double seconds, double rate)
 	int i;
 
 	if (accounts < 1)
-		return (complain(db, "accounts"));
+		return complain(db, "accounts");
 	for (i = 0; i < 3; i++)
 		if (sqlite3_prepare_v2(db, texts[i], -1, &st[i], NULL) !=
 		    SQLITE_OK)
-			return (complain(db, texts[i]));
+			return complain(db, texts[i]);
 	while (!stop && now() - start < seconds) {
 		if (transfer(db, st, accounts, &seed))
 			done++;
@@ -163,7 +162,7 @@ run(sqlite3 *db, double seconds, double rate)
 	for (i = 0; i < 3; i++)
 		(void)sqlite3_finalize(st[i]);
 	(void)printf("%ld committed, %ld failed\n", done, failed);
-	return (0);
+	return 0;
 }
 
 static int
@@ -174,7 +173,7 @@ check(sqlite3 *db)
 	bad = number(db, "SELECT sum(balance) FROM account");
 	if (bad != 0) {
 		(void)printf("balances add up to %" PRId64 "\n", bad);
-		return (1);
+		return 1;
 	}
 	bad = number(db,
 	    "WITH moved AS (SELECT id, sum(amount) AS total FROM ("
@@ -186,18 +185,18 @@ check(sqlite3 *db)
 		(void)printf("%" PRId64 " accounts do not agree with the "
 			     "journal\n",
 		    bad);
-		return (1);
+		return 1;
 	}
 	(void)printf("ok\n");
-	return (0);
+	return 0;
 }
 
 static int
 run_sql(sqlite3 *db, const char *text)
 {
 	if (sqlite3_exec(db, text, NULL, NULL, NULL) != SQLITE_OK)
-		return (complain(db, text));
-	return (0);
+		return complain(db, text);
+	return 0;
 }
 
 static int
@@ -206,7 +205,7 @@ hold(sqlite3 *db, const char *text)
 	char c;
 
 	if (run_sql(db, text) != 0)
-		return (1);
+		return 1;
 	(void)printf("ready\n");
 	(void)fflush(stdout);
 	while (read(0, &c, 1) > 0)
@@ -250,7 +249,7 @@ main(int argc, char **argv)
 		goto usage;
 done:
 	(void)sqlite3_close(db);
-	return (rc);
+	return rc;
 usage:
 	(void)fprintf(stderr,
 	    "usage: sqlite_writer DB init ACCOUNTS | run SECONDS [RATE "
