@@ -12,3 +12,29 @@ function(holdfast_add_plugin name)
   endif()
   target_link_libraries(${name} PRIVATE Holdfast::plugin)
 endfunction()
+
+# holdfast_add_conformance_test(TEST PLUGIN target [OPTIONS KEY=VALUE...]
+#   [ARGUMENTS ARG...] [TIMEOUT SECONDS]): a CTest that runs holdfast-conform
+# on a plugin.  {scratch} in a value is a new folder of each run.
+function(holdfast_add_conformance_test test)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "PLUGIN;TIMEOUT"
+    "OPTIONS;ARGUMENTS")
+  if(NOT arg_PLUGIN OR arg_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "holdfast_add_conformance_test(TEST PLUGIN target "
+      "[OPTIONS KEY=VALUE...] [ARGUMENTS ARG...] [TIMEOUT SECONDS])")
+  endif()
+  if(TARGET holdfast-conform)
+    set(conform $<TARGET_FILE:holdfast-conform>)
+  elseif(Holdfast_CONFORM)
+    set(conform ${Holdfast_CONFORM})
+  else()
+    message(FATAL_ERROR "holdfast-conform was not found")
+  endif()
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 900)
+  endif()
+  add_test(NAME ${test} COMMAND ${conform} $<TARGET_FILE:${arg_PLUGIN}>
+    ${arg_OPTIONS} ${arg_ARGUMENTS} --format tap)
+  set_tests_properties(${test} PROPERTIES
+    LABELS conformance TIMEOUT ${arg_TIMEOUT})
+endfunction()
