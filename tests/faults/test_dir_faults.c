@@ -41,7 +41,7 @@ static void (*arm)(const char *, long, const char *, const char *);
 static void (*without)(const char *);
 static long (*seen)(void);
 
-/* There when the sanitizer is.  Leaks of a child that does not end by exit(). */
+/* There when the sanitizer is: leaks of a child that does not end by exit(). */
 extern int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
 
 /* ---- stores ---- */

@@ -108,11 +108,18 @@ remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 	return 0;
 }
 
+/* What a thread that never comes back still uses; known here, so that it is
+ * no leak. */
+static struct plugins *kept;
+
 void
 repofix_end(struct repofix *x)
 {
 	repofix_close(x);
-	plugins_free(x->plugins);
+	if (x->stuck)
+		kept = x->plugins;
+	else
+		plugins_free(x->plugins);
 	(void)nftw(x->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 

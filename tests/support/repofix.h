@@ -13,6 +13,7 @@ struct repofix {
 	struct repo *repo; /* of pipeline "shop" */
 	struct repo_events events;
 	bool no_filters; /* configure none */
+	bool stuck;      /* keep the plugins: a thread is in one */
 	bool no_plugins; /* repo_env.plugins is NULL */
 	/* What events told: "subject|verdict|check|result" lines. */
 	char findings[65536];

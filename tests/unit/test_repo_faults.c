@@ -133,6 +133,34 @@ without_any_sink_there_is_no_backup(void **state)
 	assert_int_not_equal(repo_list(x.repo, &c, &err), HF_OK);
 }
 
+/* Its thread stays in the plugin for ever, and nothing waits for it. */
+static void
+a_sink_that_hangs_is_left_behind(void **state)
+{
+	struct repo_backup_result res;
+	struct hf_error err = { 0 };
+
+	(void)state;
+	repofix_open(&x,
+	    "{\"a\":{\"type\":\"dir\",\"path\":\"%D/a\"},\"b\":{\"type\":"
+	    "\"teststore\",\"path\":\"%D/b\",\"hang\":true,\"stall_timeout\":"
+	    "\"1s\"}}",
+	    FROM(SMALL) TO_TWO GZ);
+	assert_false(repo_stuck(x.repo));
+	must(repo_backup(x.repo, &res, &err), &err);
+	assert_true(res.published && res.partial && res.verified);
+	assert_true(res.sinks[0].ok);
+	assert_false(res.sinks[1].ok);
+	assert_non_null(strstr(res.sinks[1].why.cause, "took nothing"));
+	repo_backup_result_clear(&res);
+	assert_true(repo_stuck(x.repo));
+	/* Nor does anything that comes after. */
+	must(repo_backup(x.repo, &res, &err), &err);
+	assert_true(res.published && res.partial);
+	repo_backup_result_clear(&res);
+	x.stuck = true;
+}
+
 /* ---- a copy is bad ---- */
 
 static int
@@ -517,6 +545,8 @@ a_run_that_lost_its_lease_publishes_nothing(void **state)
 {
 	struct running first;
 	struct lease *other;
+	struct repo_env env;
+	struct repo *second;
 	struct repo_catalog c;
 	struct hf_error err = { 0 };
 
@@ -525,7 +555,10 @@ a_run_that_lost_its_lease_publishes_nothing(void **state)
 	/* Asleep for long, as it seems to somebody else. */
 	repofix_age(repofix_find(&x, "a/shop/lease", "1.json"),
 	    LEASE_TTL_MS / 1000 + 60);
-	must(lease_acquire(x.repo->sinks[0].store, "a", "shop", "other",
+	env = x.repo->env;
+	must(repo_open(&env, x.repo->pipeline, &second, &err), &err);
+	must(open_sink(second, 0, &err), &err);
+	must(lease_acquire(second->sinks[0].store, "a", "shop", "other",
 		 "backup", &other, &err),
 	    &err);
 	let_go(&first);
@@ -539,6 +572,7 @@ a_run_that_lost_its_lease_publishes_nothing(void **state)
 	assert_null(repofix_find(&x, "a/shop", "data/"));
 	assert_int_equal(lease_check(other, &err), HF_OK);
 	lease_release(other);
+	repo_close(second);
 }
 
 static void
@@ -675,6 +709,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(a_sink_that_cannot_be_used_makes_it_partial),
 		T(without_any_sink_there_is_no_backup),
+		T(a_sink_that_hangs_is_left_behind),
 		T(a_restore_falls_back_to_a_good_copy),
 		T(without_a_good_copy_the_restore_fails_and_leaves_nothing),
 		T(a_taken_target_is_no_reason_to_try_another_copy),

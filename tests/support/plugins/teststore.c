@@ -25,6 +25,7 @@ struct conf {
 	bool after;     /* it does its work all the same */
 	bool dead;      /* and so do all that follow */
 	bool shared;    /* no put-if-absent */
+	bool hang;      /* commits of data never come back */
 };
 struct hf_store {
 	struct conf c;
@@ -199,6 +200,8 @@ st_put_commit(struct hf_put *p, struct hf_object *out, struct hf_error *err)
 	int rc = HF_OK;
 
 	(void)out;
+	while (p->s->c.hang && strstr(p->key, "data/") != NULL)
+		(void)pause();
 	if (p->s->c.fail_key != NULL &&
 	    strstr(p->key, p->s->c.fail_key) != NULL) {
 		bad = p->s->key_failed == p->s->c.dead;
@@ -351,6 +354,7 @@ static const struct hf_option options[] = {
 	OPT(transient, BOOL, 0, "false", "failures may be tried again"),
 	OPT(after, BOOL, 0, "false", "it does its work all the same"),
 	OPT(dead, BOOL, 0, "false", "all that follow fail too"),
+	OPT(hang, BOOL, 0, "false", "commits of data never come back"),
 	OPT(shared, BOOL, 0, "false", "no put-if-absent"),
 	{ 0 },
 };

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef HF_CLI_CMD_BACKUP_DRY_H
+#define HF_CLI_CMD_BACKUP_DRY_H
+
+#include <stddef.h>
+
+struct cli;
+struct config_pipeline;
+
+/* backup -n: ask sources, filters and sinks, and say what a backup would do.
+ * Stores nothing.  Returns the exit code. */
+int backup_dry(struct cli *, const struct config_pipeline **, size_t n);
+
+#endif

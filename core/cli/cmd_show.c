@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* show PIPELINE [BACKUP] */
+#include "cli.h"
+
+#include <string.h>
+
+#include "cli/catalog_view.h"
+#include "cli/recipe.h"
+#include "cli/render.h"
+#include "config/config.h"
+#include "repo/manifest.h"
+
+static void
+line(const char *name, const char *value)
+{
+	if (value == NULL || *value == '\0')
+		return;
+	printf("  %-12s ", name);
+	render_word(stdout, RENDER_PLAIN, value);
+	printf("\n");
+}
+
+static void
+print_pairs(const char *title, char *const *pairs)
+{
+	for (size_t i = 0; pairs != NULL && pairs[i] != NULL; i += 2) {
+		printf("  %-12s ", i == 0 ? title : "");
+		render_word(stdout, RENDER_PLAIN, pairs[i]);
+		printf(" = ");
+		render_word(stdout, RENDER_PLAIN, pairs[i + 1]);
+		printf("\n");
+	}
+}
+
+static void
+print_head(const struct manifest *m)
+{
+	char text[200];
+
+	printf("%s  %s\n", m->pipeline, m->id);
+	line("kind", m->kind);
+	line("parent", m->parent);
+	(void)snprintf(text, sizeof text, "%s (%s ago)",
+	    render_time(m->started_ms).s, render_age(m->started_ms).s);
+	line("started", text);
+	line("took", text_duration(m->ended_ms - m->started_ms).s);
+	line("host", m->host);
+	line("environment", m->environment);
+	line("operator", m->operator_name);
+	line("program", m->program_version);
+	print_pairs("labels", m->labels);
+	(void)snprintf(text, sizeof text, "%s raw, %s stored",
+	    text_size(manifest_raw_size(m)).s,
+	    text_size(manifest_stored_size(m)).s);
+	line("size", text);
+}
+
+static void
+print_copies(
+    const struct repo *repo, const struct repo_backup_entry *e, size_t nsinks)
+{
+	for (size_t i = 0; i < nsinks; i++) {
+		const struct repo_copy *c = &e->copies[i];
+
+		printf("  %-12s %s ", i == 0 ? "copies" : "",
+		    repo_sink_name(repo, i));
+		render_word(stdout,
+		    c->state == REPO_COPY_PRESENT ? RENDER_GOOD : RENDER_BAD,
+		    catalog_view_state(c->state));
+		if (c->check.at_ms != 0) {
+			printf(", %s ", c->check.kind);
+			render_word(stdout,
+			    c->check.passed ? RENDER_GOOD : RENDER_BAD,
+			    c->check.passed ? "passed" : "FAILED");
+			printf(" %s ago", render_age(c->check.at_ms).s);
+		}
+		if (c->check.at_ms != 0 && !c->check.passed) {
+			printf(": ");
+			render_word(stdout, RENDER_PLAIN, c->check.detail);
+		}
+		printf("\n");
+	}
+}
+
+static void
+print_object(const struct manifest_object *o)
+{
+	printf("    ");
+	render_word(stdout, RENDER_PLAIN, o->name);
+	printf("\n      raw    %s  sha256 %s\n", text_size(o->raw_size).s,
+	    o->raw_sha256);
+	printf("      stored %s  sha256 %s\n", text_size(o->stored_size).s,
+	    o->stored_sha256);
+	printf("      key    %s", o->key);
+	for (size_t i = 0; i < o->nfilters; i++)
+		printf("%s%s", i == 0 ? "  (" : ", ", o->filters[i].type);
+	printf("%s\n", o->nfilters == 0 ? "" : ")");
+}
+
+static void
+print_sources(const struct manifest *m)
+{
+	for (size_t s = 0; s < m->nsources; s++) {
+		const struct manifest_source *src = &m->sources[s];
+
+		printf("\nSource %s (%s %s)\n", src->name, src->engine,
+		    src->engine_version == NULL ? "" : src->engine_version);
+		print_pairs("facts", src->facts);
+		for (size_t i = 0; i < src->nobjects; i++)
+			print_object(&src->objects[i]);
+	}
+	for (size_t i = 0; i < m->nchecks; i++) {
+		const struct manifest_check *c = &m->checks[i];
+
+		printf("%s  %s%s%s: ", i == 0 ? "\nChecks\n" : "",
+		    c->source == NULL ? "" : c->source,
+		    c->source == NULL ? "" : " ", c->check);
+		render_word(stdout,
+		    c->verdict == HF_FAIL ? RENDER_BAD : RENDER_PLAIN,
+		    c->result);
+		printf("\n");
+	}
+}
+
+static void
+print_backup(struct cli *cli, const struct repo *repo,
+    const struct repo_catalog *catalog, const struct repo_backup_entry *e)
+{
+	size_t sink = 0;
+	const struct manifest *m =
+	    catalog_view_manifest(e, catalog->nsinks, &sink);
+
+	if (cli->json) {
+		json_t *doc = NULL;
+
+		if (manifest_to_json(m, &doc, &cli->err) == HF_OK)
+			(void)render_json(doc, stdout, &cli->err);
+		return;
+	}
+	print_head(m);
+	print_copies(repo, e, catalog->nsinks);
+	print_sources(m);
+	printf("\nWith Holdfast:\n    holdfast restore %s --backup %s --to "
+	       "PATH\n",
+	    m->pipeline, m->id);
+	(void)recipe_print(cli->config,
+	    config_sink(cli->config, repo_sink_name(repo, sink)), m, stdout,
+	    &cli->err);
+}
+
+int
+cli_show(struct cli *cli)
+{
+	const char *selector = args_operands(cli->args)[1];
+	const struct repo_backup_entry *e = NULL;
+	const struct config_pipeline *p;
+	struct repo_catalog catalog;
+	struct cli_work work;
+
+	if (cli_load_config(cli) != HF_OK)
+		return cli_failed(cli);
+	p = cli_pick_pipeline(cli, args_operands(cli->args)[0]);
+	if (p == NULL)
+		return cli_failed(cli);
+	memset(&catalog, 0, sizeof catalog);
+	if (cli_work_open(&work, cli, p, &cli->err) == HF_OK &&
+	    repo_list(work.repo, &catalog, &cli->err) == HF_OK &&
+	    repo_pick(&catalog, selector == NULL ? "latest" : selector, 0, &e,
+		&cli->err) == HF_OK) {
+		if (catalog_view_manifest(e, catalog.nsinks, NULL) == NULL)
+			error_fail(&cli->err, HF_E_CORRUPT,
+			    "backup %s: no sink has a readable manifest",
+			    e->id);
+		else
+			print_backup(cli, work.repo, &catalog, e);
+	}
+	repo_catalog_clear(&catalog);
+	cli_work_close(&work);
+	return cli_failed(cli);
+}

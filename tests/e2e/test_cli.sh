@@ -1,0 +1,301 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# What a person types, and what comes back: help, mistakes, exit codes, JSON.
+. "$(dirname "$0")/lib.sh"
+need sqlite3 jq
+
+mkdir data a b
+sqlite3 data/app.db 'CREATE TABLE t(x); INSERT INTO t VALUES (1), (2)'
+sqlite3 data/log.db 'CREATE TABLE t(x)'
+cat >fleet.json <<'END'
+{
+  "version": 1,
+  "state_dir": "state",
+  "filters": { "gz": { "type": "gzip" } },
+  "sinks": {
+    "near": { "type": "dir", "path": "a" },
+    "far":  { "type": "dir", "path": "b" }
+  },
+  "defaults": { "through": ["gz"], "to": ["near", "far"], "rpo": "1h" },
+  "pipelines": {
+    "shop": { "from": { "engine": "sqlite", "path": "data/app.db" } },
+    "logs": { "from": { "engine": "sqlite", "path": "data/log.db" } }
+  }
+}
+END
+f="-c fleet.json"
+
+# ---- help ----
+hf 0 help
+quiet_err
+out 'Usage: holdfast' backup restore verify 'Exit codes'
+no_out drill prune audit completion
+hf 0 --help
+hf 0 help --json
+json out '.commands | length == 11'
+verbs=$(jq -r '.commands[].name' out)
+for verb in $verbs; do
+  hf 0 "$verb" --help
+  quiet_err
+  out "Usage: holdfast $verb" --json --config
+  [ "$(awk 'length > 80' out | wc -l)" -eq 0 ] || fail "$verb --help is too wide"
+  cp out of_option
+  hf 0 help "$verb"
+  cmp -s out of_option || fail "help $verb differs from $verb --help"
+  hf 0 "$verb" --help --json
+  json out ".name == \"$verb\""
+done
+hf 0 --version
+out 'holdfast ' 'ABI 1.'
+hf 0 version --json
+json out '.version and .abi_major == 1'
+
+# ---- mistakes of the command line ----
+hf 2
+quiet_out
+err 'error: no command was given' 'hint:'
+hf 2 bakcup
+err 'unknown command "bakcup"' 'Did you mean "backup"?'
+hf 2 help bakcup
+hf 2 $f backup --al
+err 'unknown option "--al"' 'Did you mean "--all"?'
+hf 2 $f backup
+err 'backup needs a pipeline or --all' 'shop, logs'
+hf 2 $f backup --all shop
+hf 2 $f backup shop --jobs 0
+err '--jobs: "0"'
+hf 2 $f backup shop --jobs many
+hf 10 $f backup shpo
+err 'no pipeline "shpo"' 'Did you mean "shop"?'
+hf 2 $f restore shop
+err --to --in-place
+hf 2 $f restore shop --to x --in-place
+hf 2 $f restore shop --to ''
+hf 2 $f restore shop --in-place
+err 'needs a terminal' '--yes'
+hf 2 $f restore shop --to x --at yesterday
+err '"yesterday" is not a moment'
+hf 2 $f restore shop --to x --at 2026-01-01 --backup latest
+hf 2 $f restore shop --to x -o nonsense
+hf 2 $f restore
+hf 2 $f show
+hf 2 $f show a b c
+err '"c" is one word too many'
+hf 2 $f config frobnicate
+err 'validate|show|schema'
+hf 2 $f --log-format yaml status
+hf 2 $f -c other.json status
+err 'given twice'
+hf 10 $f verify --sink nowhere
+hf 10 $f restore shop --to x --from nowhere
+hf 10 $f restore shop --to x --source nothing
+hf 10 $f plugins nosuch
+
+# ---- mistakes of the configuration ----
+hf 2 status
+err 'no configuration file' ./holdfast.json
+hf 2 -c missing.json status
+err missing.json
+hf 2 --plugin-dir /nonexistent plugins
+err /nonexistent
+cat >bad.json <<'END'
+{
+  "version": 1,
+  "sinks": { "near": { "type": "dir", "path": "a" } },
+  "pipelines": {
+    "shop": {
+      "from": { "engine": "sqlite", "path": "data/app.db" },
+      "too": ["near"]
+    }
+  }
+}
+END
+hf 2 -c bad.json config validate
+err 'bad.json:7' too '"to"'
+quiet_out
+hf 2 -c bad.json backup shop
+err 'bad.json:7' too
+hf 2 -c bad.json config validate --json
+json out '.ok == false and (.problems | length > 0) and ([.problems[].line] | contains([7]))'
+json err '.error.exit == 2 and .error.status == "INVALID"'
+printf '{ "version": 1,\n "sinks": { "a" }\n}\n' >broken.json
+hf 2 -c broken.json status
+err 'broken.json:2'
+hf 1 -c bad.json doctor
+out FAIL too
+
+# ---- the configuration itself ----
+hf 0 $f config validate
+out 'fleet.json: ok, 2 pipelines'
+quiet_err
+hf 0 $f config validate --json
+json out '.ok and .pipelines == 2'
+hf 0 $f config show
+json out '.pipelines.shop.through == ["gz"] and .pipelines.shop.rpo == "1h"'
+json out '.pipelines.shop.from[0].engine == "sqlite"'
+hf 0 config schema
+json out '."$schema" != null'
+HOLDFAST_CONFIG=fleet.json hf 0 config validate
+cp fleet.json holdfast.json
+hf 0 config validate
+rm holdfast.json
+
+# ---- plugins ----
+hf 0 plugins
+out sqlite dir gzip engine store filter
+hf 0 plugins --json
+json out '[.plugins[].name] | contains(["dir", "gzip", "sqlite"])'
+for p in sqlite dir gzip; do
+  hf 0 plugins $p
+  out "$p " 'Options:'
+  hf 0 plugins $p --json
+  json out ".name == \"$p\" and (.options | length > 0)"
+done
+hf 0 plugins sqlite
+out path required busy_timeout default
+hf 10 plugins sqlit
+err '"sqlite"'
+
+# ---- before the first backup ----
+hf 0 $f list
+out 'no backups yet'
+hf 10 $f show shop
+err 'no backup'
+hf 10 $f restore shop --to x
+hf 10 $f verify shop
+hf 5 $f status
+out shop logs 'no backup'
+hf 5 $f status --json
+json out '.stale and (.pipelines | length == 2) and .pipelines[0].last_id == null'
+hf 0 $f backup -n --all
+out 'would read'
+[ -z "$(find a b -name '*.json' -path '*catalog*' 2>/dev/null)" ] || fail 'a dry run stored something'
+hf 0 $f doctor
+out ok sqlite
+no_out FAIL
+hf 0 $f doctor --json
+json out '.ok and (.findings | length > 5)'
+
+# ---- a backup, and every view of it ----
+hf 0 $f backup shop
+out 'shop  sqlite' 'near ok' 'far ok' 'readback ok'
+no_err error:
+hf 0 $f backup --all --json
+json out '.backups | length == 2'
+json out '.backups[0] | .pipeline == "shop" and .result == "done" and (.sinks | length == 2) and .verify.passed'
+quiet_err
+id=$(jq -r '.backups[0].id' out)
+hf 0 $f backup --all -j 2
+out '2 pipelines: 2 ok'
+hf 0 $f list
+out PIPELINE shop logs near,far "$id"
+hf 0 $f list shop --json
+json out '.pipelines[0].backups | length == 3'
+json out ".pipelines[0].backups[1].id == \"$id\""
+hf 0 $f show shop "$id"
+out "$id" 'sha256sum -c SHA256SUMS' 'gunzip -c' page_size 'near ok'
+hf 0 $f show shop latest --json
+json out '.pipeline == "shop" and (.sources[0].objects | length == 1)'
+hf 10 $f show shop 20000101T000000Z-00000000
+hf 0 $f verify shop
+out 'near ok' 'far ok'
+hf 0 $f verify --backup all --json
+json out '.passed and (.checks | length == 5)'
+hf 0 $f verify shop --deep
+hf 0 $f list shop
+out 'deep '
+hf 0 $f status
+out ok
+hf 0 $f status shop --json
+json out '.stale == false and .pipelines[0].backups == 3 and .pipelines[0].copies_missing == 0'
+
+# ---- restore ----
+hf 0 $f restore shop --to new.db -n
+[ ! -e new.db ] || fail 'a dry run restored'
+hf 0 $f restore shop --to new.db
+out 'restored' new.db
+err 'backup' 'near (ok)'
+hf 1 $f restore shop --to new.db
+err new.db
+hf 0 $f restore shop --backup "$id" --to new2.db --json
+json out ".restored and .id == \"$id\" and .target == \"new2.db\""
+hf 0 $f restore shop --from far --to new3.db -q
+quiet_err
+out 'from far'
+hf 10 $f restore shop --at 2001-01-01 --to new4.db
+hf 0 $f restore shop --at 2099-01-01 --to new4.db
+hf 2 $f restore shop --to new5.db -o nosuch=1
+err nosuch
+hf 2 $f restore shop --json
+quiet_out
+json err '.error.exit == 2 and .error.status == "INVALID"'
+hf 1 $f restore shop --to new.db --json
+json out '.restored == false and .error.status == "EXISTS"'
+json err '.error.status == "EXISTS" and .error.exit == 1'
+hf 0 $f restore shop --in-place --yes
+out 'in place' safety
+same 'rows after a restore in place' "$(sqlite3 data/app.db 'SELECT sum(x) FROM t')" 3
+
+# ---- one pipeline fails, the others do not ----
+sed 's|data/log.db|data/none.db|' fleet.json >half.json
+hf 10 -c half.json backup --all
+out 'shop  sqlite' FAILED '2 pipelines: 1 ok, 1 failed'
+err none.db
+hf 10 -c half.json backup --all --json
+json out '.backups[0].result == "done" and .backups[1].error.status == "NOTFOUND"'
+json err '.error.status == "NOTFOUND" and .error.exit == 10'
+hf 1 -c half.json doctor
+out FAIL none.db
+
+# ---- a sink is missing ----
+sed 's|"path": "b"|"path": "/proc/nothing/here"|' fleet.json >part.json
+hf 3 -c part.json backup shop
+out 'near ok' 'far FAILED'
+hf 3 -c part.json backup shop --json
+json out '.backups[0].result == "partial" and .backups[0].sinks[1].ok == false'
+
+# ---- what was not asked for ----
+code=0
+"$HOLDFAST" $f list >/dev/full 2>err || code=$?
+same 'exit code with a full disk on stdout' "$code" 1
+"$HOLDFAST" $f backup shop <&- >&- 2>&- || fail 'closed standard files'
+integrity data/app.db
+"$HOLDFAST" $f list 2>err | head -n 1 >/dev/null
+[ "${PIPESTATUS[0]}" -eq 0 ] || fail 'a reader that had enough'
+ok
+
+# ---- colour: on a terminal, and not with NO_COLOR ----
+if command -v script >/dev/null 2>&1; then
+  TERM=xterm script -qec "'$HOLDFAST' $f status" /dev/null >out 2>err </dev/null
+  grep -q $'\033\[' out || fail 'no colour on a terminal'
+  NO_COLOR=1 TERM=xterm script -qec "'$HOLDFAST' $f status" /dev/null >out 2>err </dev/null
+  grep -q $'\033\[' out && fail 'colour with NO_COLOR'
+  hf 0 $f status
+  grep -q $'\033' out && fail 'colour in a file'
+  ok
+  # In place: the name has to be typed.
+  for answer in no shop; do
+    echo $answer | script -qec "'$HOLDFAST' $f restore shop --in-place; echo code=\$?" /dev/null >out 2>err
+    case $answer in
+    no) out 'not confirmed' code=1 ;;
+    shop) out restored code=0 ;;
+    esac
+  done
+fi
+
+# ---- an interrupt ends it in good order ----
+hold locker data/log.db 'PRAGMA journal_mode=delete; BEGIN EXCLUSIVE;'
+"$HOLDFAST" $f backup logs >out 2>err &
+pid=$!
+sleep 1
+kill -TERM "$pid" 2>/dev/null
+code=0
+wait "$pid" || code=$?
+release locker
+same 'exit code of an interrupted backup' "$code" 130
+hf 0 $f backup logs
+
+# ---- no place for temporary files: slower, but a backup ----
+sed 's|"state_dir": "state"|"state_dir": "/proc/nothing"|' fleet.json >stateless.json
+hf 0 -c stateless.json backup shop
+err 'warn: slow sinks will hold up'
