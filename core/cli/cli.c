@@ -142,7 +142,8 @@ cli_close(struct cli *cli)
 {
 	flow_free(cli->flow);
 	config_free(cli->config);
-	plugins_free(cli->plugins);
+	if (!atomic_load(&cli->stuck))
+		plugins_free(cli->plugins);
 	cli->flow = NULL;
 	cli->config = NULL;
 	cli->plugins = NULL;
@@ -243,6 +244,7 @@ cli_work_open(struct cli_work *work, struct cli *cli,
 	work->env.flow = cli->flow;
 	work->env.cancel = cli->cancel;
 	work->env.events = &work->events;
+	work->env.plugins = cli->plugins;
 	work->task = progress_begin(pipeline->name);
 	return repo_open(&work->env, pipeline, &work->repo, err);
 }
@@ -250,6 +252,8 @@ cli_work_open(struct cli_work *work, struct cli *cli,
 void
 cli_work_close(struct cli_work *work)
 {
+	if (work->repo != NULL && repo_stuck(work->repo))
+		atomic_store(&work->cli->stuck, true);
 	repo_close(work->repo);
 	work->repo = NULL;
 	progress_end(work->task);

@@ -5,6 +5,7 @@
 #define HF_CLI_CLI_H
 
 #include <jansson.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "base/error.h"
@@ -53,6 +54,9 @@ struct cli {
 	struct plugins *plugins;
 	struct config *config;
 	struct flow *flow;
+	/* A thread hangs in a sink's plugin and will come back to it one day:
+	 * the plugins stay loaded. */
+	atomic_bool stuck;
 	/* What main renders, when its status is not HF_OK. */
 	struct hf_error err;
 };

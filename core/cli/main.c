@@ -41,6 +41,8 @@ set_signals(void)
 	(void)sigaction(SIGTERM, &act, NULL);
 	act.sa_handler = SIG_IGN;
 	(void)sigaction(SIGPIPE, &act, NULL);
+	/* A limit of the file size is an error of that write, no death. */
+	(void)sigaction(SIGXFSZ, &act, NULL);
 }
 
 /* With one of 0, 1, 2 closed, the next open() would get that number, and a

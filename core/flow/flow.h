@@ -20,8 +20,8 @@ struct filter;
 struct flow;
 
 struct flow_options {
-	unsigned workers;  /* 0: one per core the process may use */
-	size_t frame_size; /* 0: 1 MiB */
+	unsigned workers;            /* 0: one per core the process may use */
+	size_t frame_size;           /* 0: 1 MiB */
 	const struct cancel *cancel; /* may be NULL */
 	/* Overflow of a slow sink's queue goes to unlinked files here, once
 	 * the engine was held up for spool_after_ms in all.  NULL: it waits. */

@@ -40,12 +40,12 @@ int outflow_new(struct flow *, const struct out_options *, struct outflow **,
     struct hf_error *);
 
 /* A source.  prefix: put before object names, "main/" or "". */
-int out_new(struct outflow *, const char *prefix, struct hf_out **,
-    struct hf_error *);
+int out_new(
+    struct outflow *, const char *prefix, struct hf_out **, struct hf_error *);
 
 /* The facts an engine told: the n-th, or false. */
-bool out_fact_at(const struct hf_out *, size_t n, const char **key,
-    const char **value);
+bool out_fact_at(
+    const struct hf_out *, size_t n, const char **key, const char **value);
 
 /* Wait until nothing is under way.  To be called after the engine returned,
  * before the results are read.  Objects that were neither committed nor
@@ -53,13 +53,12 @@ bool out_fact_at(const struct hf_out *, size_t n, const char **key,
 int outflow_finish(struct outflow *, struct hf_error *);
 
 /* Did this sink stay?  why (may be NULL) gets its error if not. */
-bool outflow_sink_ok(
-    const struct outflow *, size_t sink, struct hf_error *why);
+bool outflow_sink_ok(const struct outflow *, size_t sink, struct hf_error *why);
 
 /* The objects of a source as stored in one sink, in the order of commit:
  * the n-th, or NULL.  Valid until outflow_free. */
-const struct flow_object *out_object(
-    const struct hf_out *, size_t sink, size_t n);
+const struct flow_object *
+out_object(const struct hf_out *, size_t sink, size_t n);
 
 uint64_t outflow_raw_bytes(const struct outflow *);
 /* Bytes stored so far in one sink. */

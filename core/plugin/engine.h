@@ -12,8 +12,8 @@ struct plugin;
 
 /* ctx is copied, its strings are borrowed until close; options are taken
  * over, also on failure (may be NULL). */
-int engine_open(const struct plugin *, const struct hf_ctx *,
-    struct options *, struct engine **, struct hf_error *);
+int engine_open(const struct plugin *, const struct hf_ctx *, struct options *,
+    struct engine **, struct hf_error *);
 void engine_close(struct engine *);
 
 const struct plugin *engine_plugin(const struct engine *);

@@ -14,9 +14,8 @@ struct xform;
 
 /* name: what the configuration calls it, "gz".  ctx and options as in
  * engine_open. */
-int filter_open(const struct plugin *, const char *name,
-    const struct hf_ctx *, struct options *, struct filter **,
-    struct hf_error *);
+int filter_open(const struct plugin *, const char *name, const struct hf_ctx *,
+    struct options *, struct filter **, struct hf_error *);
 void filter_close(struct filter *);
 
 const char *filter_name(const struct filter *);   /* "gz" */
@@ -27,8 +26,8 @@ bool filter_frames(const struct filter *);
 bool filter_parallel(const struct filter *);
 
 /* One stream being transformed.  Used by one thread at a time. */
-int xform_begin(struct filter *, bool decode, const char *name,
-    struct xform **, struct hf_error *);
+int xform_begin(struct filter *, bool decode, const char *name, struct xform **,
+    struct hf_error *);
 
 /* Push src through and append what comes out to dst, which grows as needed.
  * last: nothing follows; the stream is finished after HF_OK.  A decoder that

@@ -62,14 +62,12 @@ void plugins_free(struct plugins *);
 int plugin_open_file(const char *path, struct plugin **, struct hf_error *);
 
 /* A descriptor that is linked in: for tests.  Lints and loads it too. */
-int plugin_open_static(
-    hf_plugin_fn *, struct plugin **, struct hf_error *);
+int plugin_open_static(hf_plugin_fn *, struct plugin **, struct hf_error *);
 
 void plugin_close(struct plugin *);
 
 /* Does the descriptor keep the contract?  name: what the file is called, or
  * NULL.  The error names the field. */
-int plugin_lint(
-    const struct hf_plugin *, const char *name, struct hf_error *);
+int plugin_lint(const struct hf_plugin *, const char *name, struct hf_error *);
 
 #endif

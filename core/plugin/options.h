@@ -29,9 +29,9 @@ struct options_input {
 	const struct hf_option *table; /* NULL: no options */
 	size_t stride;                 /* hf_plugin.option_size */
 	size_t conf_size;
-	const json_t *object;          /* may be NULL: all defaults */
-	const char *const *reserved;   /* keys that are not options: "type" */
-	const char *base_dir;          /* relative PATH values stand here */
+	const json_t *object;        /* may be NULL: all defaults */
+	const char *const *reserved; /* keys that are not options: "type" */
+	const char *base_dir;        /* relative PATH values stand here */
 	bool resolve; /* false: check shapes only, do not read env and files */
 	bool allow_inline_secrets;
 };
@@ -48,16 +48,15 @@ void options_free(struct options *); /* wipes secrets */
 
 /* "key=value" texts (NULL ends) as such a JSON object: for -o and
  * holdfast-conform.  A repeated key makes a list.  The caller decrefs. */
-int options_from_args(
-    const char *const *args, json_t **, struct hf_error *);
+int options_from_args(const char *const *args, json_t **, struct hf_error *);
 
 /* JSON Schema (draft 2020-12) of the table as an object schema:
  * properties, required, additionalProperties false.  NULL: no memory. */
 json_t *options_schema(const struct hf_option *, size_t stride);
 
 /* Iterate a table of any stride: the n-th option, or NULL at its end. */
-const struct hf_option *options_at(
-    const struct hf_option *, size_t stride, size_t n);
+const struct hf_option *
+options_at(const struct hf_option *, size_t stride, size_t n);
 
 const char *options_type_name(uint32_t type); /* "duration" */
 

@@ -16,8 +16,8 @@ struct store_get;
 struct store_put;
 
 /* ctx and options as in engine_open. */
-int store_open(const struct plugin *, const struct hf_ctx *,
-    struct options *, struct store **, struct hf_error *);
+int store_open(const struct plugin *, const struct hf_ctx *, struct options *,
+    struct store **, struct hf_error *);
 void store_close(struct store *);
 
 const struct plugin *store_plugin(const struct store *);
@@ -32,20 +32,20 @@ int store_clock(struct store *, int64_t *now, struct hf_error *);
 /* flags: HF_PUT_IF_ABSENT.  commit (even failed) and abort consume it. */
 int store_put(struct store *, const char *key, uint32_t flags,
     uint64_t size_hint, struct store_put **, struct hf_error *);
-int store_put_write(
-    struct store_put *, const void *, size_t, struct hf_error *);
-int store_put_commit(
-    struct store_put *, struct hf_object *out, struct hf_error *);
+int
+store_put_write(struct store_put *, const void *, size_t, struct hf_error *);
+int
+store_put_commit(struct store_put *, struct hf_object *out, struct hf_error *);
 void store_put_abort(struct store_put *);
 
 /* Put a small object whole. */
-int store_put_all(struct store *, const char *key, uint32_t flags,
-    const void *, size_t, struct hf_error *);
+int store_put_all(struct store *, const char *key, uint32_t flags, const void *,
+    size_t, struct hf_error *);
 
 int store_get(struct store *, const char *key, uint64_t off, uint64_t len,
     struct store_get **, struct hf_error *);
-int store_get_read(struct store_get *, void *, size_t cap, size_t *n,
-    struct hf_error *);
+int store_get_read(
+    struct store_get *, void *, size_t cap, size_t *n, struct hf_error *);
 void store_get_close(struct store_get *);
 
 /* Get a small object whole, appended to buf with a NUL that len does not
@@ -72,8 +72,8 @@ struct store_keys {
 	struct store_key *keys;
 	size_t n, cap;
 };
-int store_list_all(struct store *, const char *prefix, struct store_keys *,
-    struct hf_error *);
+int store_list_all(
+    struct store *, const char *prefix, struct store_keys *, struct hf_error *);
 void store_keys_free(struct store_keys *);
 
 int store_remove(struct store *, const char *key, struct hf_error *);
