@@ -511,7 +511,9 @@ never(void)
 	return HF_E_BUG;
 }
 
-#define NEVER(field) (*(void (**)(void)) & (field) = (void (*)(void))never)
+#define NEVER(field)                                                 \
+	memcpy(&(field), &(void (*)(void)){ (void (*)(void))never }, \
+	    sizeof(field))
 
 static void
 good_desc(void)
