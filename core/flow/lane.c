@@ -388,11 +388,8 @@ lane_step(struct lane *l, struct sink_thread *t)
 	} else {
 		rc = l->head != NULL ? step_frame(l, t, &why)
 				     : step_end(l, t, &why);
-		if (rc != HF_OK) {
-			(void)error_context(&why, "storing %s in sink %s",
-			    l->result.key, l->sink->name);
+		if (rc != HF_OK)
 			sink_fail(l->sink, &why);
-		}
 	}
 	l->busy = false;
 	sink_wake(l->sink, l);

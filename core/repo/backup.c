@@ -98,7 +98,7 @@ prepare_sink(struct run *run, size_t i, struct hf_error *err)
 	int rc;
 
 	if ((rc = open_sink(r, i, err)) != HF_OK ||
-	    (rc = layout_ready(s->store, s->who, err)) != HF_OK ||
+	    (rc = layout_ready(r, s, err)) != HF_OK ||
 	    (rc = open_filters(r, s->config->through, s->config->nthrough,
 		 &part->own, err)) != HF_OK ||
 	    (rc = lease_acquire(s->store, s->name, r->pipeline->name,

@@ -77,12 +77,15 @@ ask_source(
 }
 
 static int
-ask_layout(struct doctor *d, struct store *store, struct hf_error *err)
+ask_layout(struct doctor *d, const struct repo_sink *s, struct hf_error *err)
 {
+	struct store *store = s->store;
 	int rc = layout_verify_repo(store, err);
 
 	if (rc == HF_E_NOTFOUND) {
 		error_clear(err);
+		if (known_refuse(d->r, s, err) != HF_OK)
+			return failed(d, "repository", err);
 		found(d, HF_PASS, "repository",
 		    "not there yet; the first backup makes it", NULL);
 		return HF_OK;
@@ -108,7 +111,7 @@ ask_sink(struct doctor *d, size_t i, struct hf_error *err)
 	if ((store_caps(s->store) & HF_CAP_IF_ABSENT) == 0)
 		found(d, HF_WARN, "put if absent", "this store has none",
 		    "Do not run the same pipeline from two places at once.");
-	return ask_layout(d, s->store, err);
+	return ask_layout(d, s, err);
 }
 
 static int

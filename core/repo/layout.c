@@ -135,13 +135,17 @@ put_readme(struct store *store, struct hf_error *err)
 }
 
 int
-layout_ready(struct store *store, const char *who, struct hf_error *err)
+layout_ready(
+    const struct repo *r, const struct repo_sink *s, struct hf_error *err)
 {
 	struct hf_object object = { .struct_size = sizeof object };
+	struct store *store = s->store;
 	int rc = read_repo(store, err);
 
 	if (rc == HF_E_NOTFOUND) {
 		error_clear(err);
+		if ((rc = known_refuse(r, s, err)) != HF_OK)
+			return rc;
 		if ((rc = put_readme(store, err)) != HF_OK ||
 		    (rc = put_repo(store, err)) != HF_OK)
 			return error_context(err, "preparing the repository");
@@ -150,7 +154,7 @@ layout_ready(struct store *store, const char *who, struct hf_error *err)
 	if (rc == HF_E_CORRUPT) {
 		/* Nothing in it is needed to write or to read a backup, so a
 		 * flipped bit here is no reason to go without one. */
-		log_write(HF_LOG_WARN, "repo.damaged", who,
+		log_write(HF_LOG_WARN, "repo.damaged", s->who,
 		    "%s; remove it, and the next backup writes it again",
 		    err == NULL ? REPO_KEY " is damaged" : err->cause);
 		error_clear(err);
@@ -163,6 +167,8 @@ layout_ready(struct store *store, const char *who, struct hf_error *err)
 		error_clear(err);
 		rc = put_readme(store, err);
 	}
+	if (rc == HF_OK)
+		known_remember(r, s);
 	return rc;
 }
 

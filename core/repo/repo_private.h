@@ -121,13 +121,23 @@ int source_restore_options(struct repo *, const struct plugin *,
 
 /* ---- layout.c ---- */
 /* For writing: repo.json and README.txt are put there unless they are.  A
- * damaged one is a warning in the log, a newer format an error. */
-int layout_ready(struct store *, const char *who, struct hf_error *);
+ * damaged one is a warning in the log, a newer format an error, and so is a
+ * sink that has lost its repository (known.c). */
+int
+layout_ready(const struct repo *, const struct repo_sink *, struct hf_error *);
 /* For reading: refuses a newer format and nothing else. */
 int layout_readable(struct store *, struct hf_error *);
 /* Both are there and whole; the error names the key. */
 int layout_verify_repo(struct store *, struct hf_error *);
 int layout_verify_readme(struct store *, struct hf_error *);
+
+/* ---- known.c ---- */
+/* HF_E_NOTFOUND when this sink has held a repository before, and is empty.
+ * Called where repo.json is missing. */
+int
+known_refuse(const struct repo *, const struct repo_sink *, struct hf_error *);
+/* Best effort. */
+void known_remember(const struct repo *, const struct repo_sink *);
 
 /* ---- clean.c ---- */
 /* Remove what runs before this lease's left in one sink. */

@@ -198,6 +198,18 @@ check_failed(sqlite3 *db, int rc, const char *pragma,
 	}
 }
 
+/* A page that the disk does not give is a line of the result like any other
+ * finding: "unable to get the page. error code=266".  It says nothing about
+ * the database. */
+static int
+unreadable(const char *line)
+{
+	const char *code = strstr(line, "error code=");
+	long value = code == NULL ? 0 : strtol(code + 11, NULL, 10);
+
+	return (value & 0xff) == SQLITE_IOERR ? (int)value : SQLITE_OK;
+}
+
 int
 database_check(sqlite3 *db, const char *pragma, enum database_verdict *verdict,
     char *first, size_t cap, void (*cb)(void *, const char *), void *arg,
@@ -206,7 +218,7 @@ database_check(sqlite3 *db, const char *pragma, enum database_verdict *verdict,
 	const char *line;
 	sqlite3_stmt *st = NULL;
 	char sql[64];
-	int rc;
+	int rc, failed = SQLITE_OK;
 
 	*verdict = DATABASE_SOUND;
 	first[0] = '\0';
@@ -222,11 +234,16 @@ database_check(sqlite3 *db, const char *pragma, enum database_verdict *verdict,
 			line = "no text";
 		if (*verdict == DATABASE_SOUND)
 			(void)snprintf(first, cap, "%s", line);
+		if (failed == SQLITE_OK)
+			failed = unreadable(line);
 		*verdict = DATABASE_DAMAGED;
 		if (cb != NULL)
 			cb(arg, line);
 	}
-	if (rc != SQLITE_DONE && *verdict == DATABASE_SOUND)
+	if (failed != SQLITE_OK)
+		rc = code_fail(
+		    NULL, failed, err, "%s could not read on", pragma);
+	else if (rc != SQLITE_DONE && *verdict == DATABASE_SOUND)
 		rc = check_failed(
 		    db, rc, pragma, verdict, first, cap, cb, arg, err);
 	else

@@ -299,3 +299,29 @@ hf 0 $f backup logs
 sed 's|"state_dir": "state"|"state_dir": "/proc/nothing"|' fleet.json >stateless.json
 hf 0 -c stateless.json backup shop
 err 'warn: slow sinks will hold up'
+
+# ---- a disk that is not mounted is an empty folder ----
+mkdir unmounted
+sqlite3 unmounted/a.db 'CREATE TABLE t(a)'
+cat >unmounted.json <<JSON
+{ "version": 1, "state_dir": "unmounted/state",
+  "sinks": { "nas": { "type": "dir", "path": "unmounted/nas" } },
+  "defaults": { "to": ["nas"] },
+  "pipelines": { "a": { "from": { "engine": "sqlite", "path": "unmounted/a.db" } } } }
+JSON
+hf 0 -c unmounted.json backup a
+mv unmounted/nas unmounted/elsewhere
+mkdir unmounted/nas
+hf 10 -c unmounted.json backup a
+err 'sink nas has held a repository, and is empty now' 'mount it' 'unmounted/state/sinks/nas-'
+run 1 test -e unmounted/nas/repo.json
+hf 1 -c unmounted.json doctor a
+out 'sink nas has held a repository'
+# Without repo.json alone it is still the right place.
+rmdir unmounted/nas
+mv unmounted/elsewhere unmounted/nas
+rm unmounted/nas/repo.json
+hf 0 -c unmounted.json backup a
+# And it may begin anew, when somebody says so.
+rm -r unmounted/nas unmounted/state/sinks
+hf 0 -c unmounted.json backup a
