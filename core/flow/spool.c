@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -9,6 +11,21 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "flow/outflow.h"
+
+static void warn(const struct sink *, const char *event, const char *fmt, ...)
+    HF_PRINTF(3, 4);
+
+static void
+warn(const struct sink *s, const char *event, const char *fmt, ...)
+{
+	char who[128];
+	va_list ap;
+
+	(void)snprintf(who, sizeof who, "sink %s", s->name);
+	va_start(ap, fmt);
+	log_vwrite(HF_LOG_WARN, event, who, fmt, ap);
+	va_end(ap);
+}
 
 /* Parts begin at multiples of it, so that each can be given back whole. */
 #define ALIGN ((uint64_t)4096)
@@ -134,7 +151,7 @@ log_full(struct sink *s, const char *why)
 	if (sp->full_told)
 		return;
 	sp->full_told = true;
-	log_write(HF_LOG_WARN, "sink.spool_full", s->name,
+	warn(s, "sink.spool_full",
 	    "the spool is full (%s); reading the database waits for this "
 	    "sink",
 	    why);
@@ -175,7 +192,7 @@ write_failed(struct sink *s, int errnum)
 		return;
 	}
 	s->spool.broken = true;
-	log_write(HF_LOG_WARN, "sink.spool_failed", s->name, "%s", why.cause);
+	warn(s, "sink.spool_failed", "%s", why.cause);
 }
 
 /* Lock held, dropped in between: move the newest item to the file.  The
@@ -251,7 +268,7 @@ spool_wanted(struct sink *s)
 	if (file_unlinked(s->of->flow->spool_dir, &sp->fd, &why) != HF_OK ||
 	    pool_thread(&sp->thread, spool_run, s, &why) != HF_OK) {
 		sp->broken = true;
-		log_write(HF_LOG_WARN, "sink.spool_failed", s->name,
+		warn(s, "sink.spool_failed",
 		    "this sink is slow, and it cannot be spooled: %s",
 		    why.cause);
 		return;
@@ -259,7 +276,7 @@ spool_wanted(struct sink *s)
 	sp->started = true;
 	s->spooling = true;
 	s->tell_spooling = true;
-	log_write(HF_LOG_WARN, "sink.spooling", s->name,
+	warn(s, "sink.spooling",
 	    "this sink is slower than the database is read; what it has not "
 	    "taken goes to a temporary file in %s",
 	    s->of->flow->spool_dir);

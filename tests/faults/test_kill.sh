@@ -50,11 +50,14 @@ strike() {
   local limit_ms=$1 delay
   shift
   delay=$(((RANDOM * 32768 + RANDOM) % (limit_ms + limit_ms / 10 + 1)))
-  hf "$@" >"$work/out" 2>&1 &
+  # Not by hf: that would be a subshell's child, and the subshell be killed.
+  "$HOLDFAST" -q -c "$work/fleet.json" "$@" >"$work/out" 2>&1 &
   local pid=$!
   sleep "$(printf '%d.%03d' $((delay / 1000)) $((delay % 1000)))"
   kill -9 "$pid" 2>/dev/null || true
-  wait "$pid" 2>/dev/null || true
+  local code=0
+  wait "$pid" 2>/dev/null || code=$?
+  [ "$code" -ne 137 ] || struck=$((struck + 1))
 }
 timed() {
   local start
@@ -81,7 +84,7 @@ timed hf restore app --in-place --yes; restore_ms=$took
 rm -f "$db".before-restore-*
 backup_hash=$(hash_of "$db")
 echo "unharmed: backup $backup_ms ms, verify $verify_ms ms, restore $restore_ms ms"
-old=0 new=0
+old=0 new=0 struck=0
 
 for i in $(seq 1 "$kills"); do
   sqlite3 "$db" "INSERT INTO marks VALUES ($i, hex(randomblob(2000)))"
@@ -128,5 +131,7 @@ for i in $(seq 1 "$kills"); do
 done
 what=end
 listed_backups_are_good all
+[ "$struck" -ge $((kills / 3)) ] || fail "only $struck of $kills runs were killed before they ended"
+echo "$struck of $kills runs were killed before they ended"
 echo "restores in place that were killed: $old left the old database, $new the new one"
 echo "ok"

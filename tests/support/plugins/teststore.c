@@ -26,6 +26,7 @@ struct conf {
 	bool dead;      /* and so do all that follow */
 	bool shared;    /* no put-if-absent */
 	bool hang;      /* commits of data never come back */
+	int64_t pause;  /* milliseconds, before each write */
 };
 struct hf_store {
 	struct conf c;
@@ -151,9 +152,12 @@ st_put_write(
     struct hf_put *p, const void *buf, size_t len, struct hf_error *err)
 {
 	char *grown;
+	struct timespec pause = { .tv_sec = p->s->c.pause / 1000,
+		.tv_nsec = p->s->c.pause % 1000 * 1000000 };
 
 	if (fault(p->s))
 		return failed(p->s, "put_write", err);
+	(void)nanosleep(&pause, NULL);
 	if ((grown = realloc(p->data, p->len + len + 1)) == NULL)
 		return H->fail(err, HF_E_NOMEM, "no memory");
 	memcpy(grown + p->len, buf, len);
@@ -355,6 +359,7 @@ static const struct hf_option options[] = {
 	OPT(after, BOOL, 0, "false", "it does its work all the same"),
 	OPT(dead, BOOL, 0, "false", "all that follow fail too"),
 	OPT(hang, BOOL, 0, "false", "commits of data never come back"),
+	OPT(pause, DURATION, 0, "0s", "how long each write waits first"),
 	OPT(shared, BOOL, 0, "false", "no put-if-absent"),
 	{ 0 },
 };
