@@ -60,6 +60,10 @@ read_choice(struct cli *cli, struct plan *plan)
 	if (at != NULL && plan->selector != NULL)
 		return usage(cli, "--at and --backup exclude each other",
 		    "Leave one of them out.");
+	/* A script's variable that is not set asks for no backup at all. */
+	if (plan->selector != NULL && *plan->selector == '\0')
+		return usage(
+		    cli, "--backup needs an id", "An empty text is no id.");
 	if (at != NULL && !text_parse_time(at, &plan->at_ms)) {
 		error_fail(&cli->err, HF_E_INVALID,
 		    "--at: \"%s\" is not a moment", at);
@@ -68,6 +72,9 @@ read_choice(struct cli *cli, struct plan *plan)
 		    "or 2026-11-21 02:15 for local time.");
 		return HF_E_INVALID;
 	}
+	/* 0 would mean any moment. */
+	if (at != NULL && plan->at_ms == 0)
+		plan->at_ms = 1;
 	if (plan->selector == NULL)
 		plan->selector = "latest";
 	return HF_OK;
@@ -154,6 +161,29 @@ say(const char *name, const char *value)
 	fputc('\n', stderr);
 }
 
+/* Two fleets that keep a pipeline of one name in one sink share its backups:
+ * whose database this is has to be seen before it takes the place of another.
+ */
+static void
+print_origin(const struct plan *plan, const struct manifest *m)
+{
+	char text[600];
+
+	for (size_t i = 0; i < m->nsources; i++) {
+		const struct manifest_source *s = &m->sources[i];
+		const char *what = s->name;
+
+		if (plan->options.source != NULL &&
+		    strcmp(plan->options.source, s->name) != 0)
+			continue;
+		for (char **f = s->facts; f != NULL && f[0] != NULL; f += 2)
+			if (strcmp(f[0], "path") == 0)
+				what = f[1];
+		(void)snprintf(text, sizeof text, "%s on %s", what, m->host);
+		say("of", text);
+	}
+}
+
 static void
 print_plan(const struct plan *plan, const struct repo *repo,
     const struct repo_backup_entry *e, size_t nsinks)
@@ -168,6 +198,8 @@ print_plan(const struct plan *plan, const struct repo *repo,
 	    m == NULL ? "" : ", ",
 	    m == NULL ? "" : text_size(manifest_raw_size(m)).s);
 	say("backup", text);
+	if (m != NULL)
+		print_origin(plan, m);
 	text[0] = '\0';
 	for (size_t i = 0; i < nsinks; i++) {
 		size_t len = strlen(text);

@@ -157,6 +157,11 @@ cli_show(struct cli *cli)
 	struct repo_catalog catalog;
 	struct cli_work work;
 
+	if (selector != NULL && *selector == '\0') {
+		error_fail(&cli->err, HF_E_INVALID, "BACKUP needs an id");
+		error_hint(&cli->err, "An empty text is no id.");
+		return cli_failed(cli);
+	}
 	if (cli_load_config(cli) != HF_OK)
 		return cli_failed(cli);
 	p = cli_pick_pipeline(cli, args_operands(cli->args)[0]);

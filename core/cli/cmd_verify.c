@@ -50,7 +50,8 @@ result_json(const struct config_pipeline *p, const struct repo_verify_result *r,
 	}
 	doc = json_pack("{s:s, s:s, s:s, s:b, s:o, s:o, s:o}", "pipeline",
 	    p->name, "id", r->id, "kind", deep ? "deep" : "verify", "passed",
-	    (int)r->passed, "started", render_json_time(r->started_ms), "ended",
+	    (int)(r->passed && err->status == HF_OK), "started",
+	    render_json_time(r->started_ms), "ended",
 	    render_json_time(r->ended_ms), "sinks", sinks);
 	if (err->status != HF_OK)
 		(void)json_object_set_new(doc, "error", render_json_error(err));
@@ -67,7 +68,9 @@ print_sink(const struct repo_verify_sink *s)
 		    s->nobjects == 1 ? "" : "s", text_size(s->bytes).s);
 		return;
 	}
-	if (s->checked || s->why.status != HF_OK)
+	if (!s->checked && s->why.status == HF_E_NOTFOUND)
+		render_word(stdout, RENDER_WARN, "missing");
+	else if (s->checked || s->why.status != HF_OK)
 		render_word(stdout, RENDER_BAD, "FAILED");
 	else
 		render_word(stdout, RENDER_WARN, "not checked");
@@ -106,26 +109,47 @@ print_result(struct checks *c, const struct config_pipeline *p,
 		cli_report(c->cli, p->name, err);
 }
 
+/* What is there is whole, but fewer sinks have it than the pipeline wants: a
+ * copy that was lost shall not look like one that was never wanted. */
+static bool
+lacks_copies(const struct checks *c, const struct config_pipeline *p,
+    const struct repo_verify_result *r)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->nsinks; i++)
+		n += r->sinks[i].passed;
+	return c->sink == NULL && n < p->require;
+}
+
 static void
 verify_entry(
     struct checks *c, struct cli_work *work, const struct repo_backup_entry *e)
 {
 	struct repo_verify_result r;
 	struct hf_error err;
+	int code;
 
 	error_clear(&err);
 	memset(&r, 0, sizeof r);
 	(void)repo_verify(work->repo, e, c->sink, c->deep, &r, &err);
 	if (r.id[0] == '\0')
 		(void)snprintf(r.id, sizeof r.id, "%s", e->id);
+	code = cli_code(c->cli, err.status);
+	if (code == EXIT_DONE && lacks_copies(c, work->pipeline, &r)) {
+		code = EXIT_PARTIAL;
+		error_fail(&err, HF_E_NOTFOUND,
+		    "fewer sinks have a copy of %s than \"require\" wants",
+		    r.id);
+	}
 	c->nbackups++;
-	c->nbad += err.status != HF_OK;
+	c->nbad += code != EXIT_DONE;
 	if (c->json != NULL)
 		(void)json_array_append_new(
 		    c->json, result_json(work->pipeline, &r, c->deep, &err));
 	else
 		print_result(c, work->pipeline, &r, &err);
-	note(c, cli_code(c->cli, err.status), &err);
+	note(c, code, &err);
 	repo_verify_result_clear(&r);
 }
 
@@ -206,6 +230,11 @@ cli_verify(struct cli *cli)
 	c.deep = args_count(cli->args, OPT_DEEP) != 0;
 	if (c.backup == NULL)
 		c.backup = "latest";
+	if (*c.backup == '\0') {
+		error_fail(&cli->err, HF_E_INVALID, "--backup needs an id");
+		error_hint(&cli->err, "An empty text is no id.");
+		return cli_failed(cli);
+	}
 	if (cli_load_config(cli) != HF_OK ||
 	    cli_pick_pipelines(cli, &list, &n) != HF_OK)
 		return cli_failed(cli);

@@ -100,7 +100,8 @@ static const char restore_text[] =
 static const char verify_text[] =
     "Reads every stored byte back and compares sizes and hashes with the\n"
     "manifest.  What is found is recorded beside the backup and shown by\n"
-    "\"holdfast list\".  Exit code 4: a copy is damaged.\n";
+    "\"holdfast list\".  Exit code 4: a copy is damaged; 3: one that\n"
+    "\"require\" asks for is missing.\n";
 
 static const char doctor_text[] =
     "Checks the configuration, the plugins, and for the named pipelines (or\n"

@@ -266,6 +266,10 @@ list_sink(
 	    (rc = store_list_all(r->sinks[sink].store, prefix, &keys, err)) !=
 		HF_OK)
 		goto out;
+	/* "No backups" would be the wrong thing to say of a missing disk. */
+	if (keys.n == 0 &&
+	    (rc = known_refuse(r, &r->sinks[sink], err)) != HF_OK)
+		goto out;
 	for (size_t i = 0; i < keys.n && rc == HF_OK; i++) {
 		if (!key_id(keys.keys[i].key, id))
 			continue;

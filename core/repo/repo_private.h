@@ -133,7 +133,7 @@ int layout_verify_readme(struct store *, struct hf_error *);
 
 /* ---- known.c ---- */
 /* HF_E_NOTFOUND when this sink has held a repository before, and is empty.
- * Called where repo.json is missing. */
+ * Called where repo.json or every backup is missing. */
 int
 known_refuse(const struct repo *, const struct repo_sink *, struct hf_error *);
 /* Best effort. */

@@ -103,8 +103,14 @@ report_write(struct repo *r, const char *kind, const char *id, int64_t at_ms,
 		struct hf_error err = { 0 };
 		char line[512];
 
-		if (s->store == NULL || s->stuck ||
-		    put_new(s->store, r->pipeline->name, kind, id, false, at_ms,
+		if (s->store == NULL || s->stuck)
+			continue;
+		/* The folder below a disk that is not mounted stays empty: with
+		 * one file in it, the next run would take it for the disk. */
+		if (known_refuse(r, s, &err) == HF_E_NOTFOUND)
+			continue;
+		error_clear(&err);
+		if (put_new(s->store, r->pipeline->name, kind, id, false, at_ms,
 			doc, &err) == HF_OK)
 			continue;
 		error_line(&err, line, sizeof line);

@@ -223,15 +223,17 @@ check_shape(struct hf_in *in, const struct found *f, const struct build *b,
 }
 
 int
-build_check(const struct hf_engine *e, struct hf_in *in, void *sqlite3_db,
-    const char *path, struct hf_error *err)
+build_check(const struct hf_engine *e, struct hf_in *in, const struct build *b,
+    void *sqlite3_db, const char *path, struct hf_error *err)
 {
 	enum database_verdict verdict;
 	const char *readable;
 	char first[256];
 	int rc;
 
-	rc = database_check(sqlite3_db, "quick_check", &verdict, first,
+	if (b->pragma == NULL)
+		return HF_OK;
+	rc = database_check(sqlite3_db, b->pragma, &verdict, first,
 	    sizeof first, NULL, NULL, err);
 	if (rc != HF_OK || verdict == DATABASE_SOUND)
 		return rc;
@@ -246,7 +248,7 @@ build_check(const struct hf_engine *e, struct hf_in *in, void *sqlite3_db,
 	    "The backup is what the source was then; choose an earlier one, "
 	    "or unpack the object by hand and salvage it with "
 	    "\"sqlite3 FILE .recover\".",
-	    "the restored copy fails quick_check: %s", first);
+	    "the restored copy fails %s: %s", b->pragma, first);
 }
 
 static int
@@ -260,14 +262,14 @@ check_content(const struct hf_engine *e, struct hf_in *in,
 	if ((rc = database_open_immutable(b->path, &db, NULL, err)) != HF_OK)
 		return rc;
 	database_wait(db, &wait, e->ctx, 0);
-	rc = build_check(e, in, db, b->path, err);
+	rc = build_check(e, in, b, db, b->path, err);
 	database_close(db);
 	return rc;
 }
 
 int
 build_file(const struct hf_engine *e, struct hf_in *in, const char *target,
-    struct build *b, struct hf_error *err)
+    const char *pragma, struct build *b, struct hf_error *err)
 {
 	struct found f;
 	uint64_t size;
@@ -275,6 +277,7 @@ build_file(const struct hf_engine *e, struct hf_in *in, const char *target,
 
 	b->path = NULL;
 	b->fd = -1;
+	b->pragma = pragma;
 	if ((rc = find_object(in, &f, err)) != HF_OK)
 		return rc;
 	if ((rc = check_space(target, f.size, err)) != HF_OK ||

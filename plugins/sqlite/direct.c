@@ -82,12 +82,13 @@ check_size(struct direct *d, struct hf_error *err)
 	sqlite3_int64 size = 0;
 	int rc;
 
-	if (d->use_wal)
-		return HF_OK;
 	if ((rc = d->db->pMethods->xFileSize(d->db, &size)) != SQLITE_OK)
 		return code_fail(
 		    NULL, rc, err, "looking at the size of %s", s->path);
-	if (size < s->page_count * s->page_size)
+	d->least = s->page_count * s->page_size;
+	if (d->least > size && d->use_wal)
+		d->least = size;
+	if (size < d->least)
 		return H->fail(err, HF_E_CORRUPT,
 		    "%s has %lld bytes, but should have %lld pages of %lld",
 		    s->path, (long long)size, (long long)s->page_count,
@@ -123,6 +124,14 @@ direct_begin(struct source *s, struct direct *d, char *why, size_t cap,
 	return rc;
 }
 
+/* Neither a writer nor a checkpoint does that beside our lock. */
+static int
+shrunk(const struct direct *d, struct hf_error *err)
+{
+	return H->fail(err, HF_E_TRANSIENT,
+	    "%s became shorter while it was read", d->source->path);
+}
+
 /* n pages from the file, and over them those of the WAL.  *next walks through
  * the map, which is sorted as the pages are. */
 static int
@@ -136,6 +145,9 @@ read_pages(struct direct *d, uint32_t page, uint32_t n, size_t *next,
 	    d->db, buf, (int)(n * size), (sqlite3_int64)(page - 1) * size);
 	/* Before a checkpoint the file may end earlier; SQLite gives zeros
 	 * then, and so do pages that were never written. */
+	if (rc == SQLITE_IOERR_SHORT_READ &&
+	    (sqlite3_int64)(page - 1 + n) * size <= d->least)
+		return shrunk(d, err);
 	if (rc != SQLITE_OK && rc != SQLITE_IOERR_SHORT_READ)
 		return code_fail(NULL, rc, err, "reading page %u of %s", page,
 		    d->source->path);
@@ -160,20 +172,23 @@ check_still(struct direct *d, struct hf_error *err)
 	uint8_t c[4] = { 0 };
 	uint32_t counter;
 
-	if (s->wal) {
-		if (walindex_held(d->db, &d->index))
-			return HF_OK;
+	if (s->wal && !walindex_held(d->db, &d->index))
 		return H->fail(err, HF_E_TRANSIENT,
 		    "the read lock on %s was lost while it was read", s->path);
-	}
 	if (s->page_count == 0)
 		return HF_OK;
-	if (d->db->pMethods->xRead(d->db, c, 4, COUNTER_AT) != SQLITE_OK ||
-	    d->db->pMethods->xFileSize(d->db, &size) != SQLITE_OK)
+	if (d->db->pMethods->xFileSize(d->db, &size) != SQLITE_OK)
+		return H->fail(err, HF_E_IO, "reading %s again", s->path);
+	if (size < d->least)
+		return shrunk(d, err);
+	/* Checkpoints may put page 1 of the WAL into the file. */
+	if (d->use_wal)
+		return HF_OK;
+	if (d->db->pMethods->xRead(d->db, c, 4, COUNTER_AT) != SQLITE_OK)
 		return H->fail(err, HF_E_IO, "reading %s again", s->path);
 	counter = (uint32_t)c[0] << 24 | (uint32_t)c[1] << 16 |
 		  (uint32_t)c[2] << 8 | c[3];
-	if (counter != d->change_counter || size < s->page_count * s->page_size)
+	if (counter != d->change_counter)
 		return H->fail(err, HF_E_TRANSIENT,
 		    "%s was changed while it was locked for reading", s->path);
 	return HF_OK;

@@ -27,6 +27,7 @@ struct direct {
 	struct walindex index;
 	struct pagemap map;
 	bool use_wal;
+	sqlite3_int64 least; /* the file has no fewer bytes while we read */
 	uint32_t change_counter;
 };
 

@@ -68,10 +68,22 @@ refuse_sidecars(const char *target, struct hf_error *err)
 	return HF_OK;
 }
 
+/* What proves the restored copy, besides the hash of the object. */
+static const char *
+check_pragma(const struct hf_request *req)
+{
+	const struct restore_conf *conf = req->restore_conf;
+
+	if (conf == NULL || strcmp(conf->check, "quick") == 0)
+		return "quick_check";
+	return strcmp(conf->check, "full") == 0 ? "integrity_check" : NULL;
+}
+
 static int
 restore_new(const struct hf_engine *e, const char *target, struct hf_in *in,
-    bool in_place, struct hf_error *err)
+    const struct hf_request *req, struct hf_error *err)
 {
+	bool in_place = (req->flags & HF_RESTORE_IN_PLACE) != 0;
 	char suffix[64];
 	struct build b;
 	bool renamed = false;
@@ -79,7 +91,8 @@ restore_new(const struct hf_engine *e, const char *target, struct hf_in *in,
 
 	if (!in_place && (rc = refuse_sidecars(target, err)) != HF_OK)
 		return rc;
-	if ((rc = build_file(e, in, target, &b, err)) != HF_OK)
+	if ((rc = build_file(e, in, target, check_pragma(req), &b, err)) !=
+	    HF_OK)
 		return rc;
 	if (in_place && refuse_sidecars(target, NULL) != HF_OK) {
 		rc = swap_safety_suffix(target, suffix, sizeof suffix, err);
@@ -126,13 +139,15 @@ tell_undo(const struct hf_engine *e, const char *target, const char *safety)
 
 static int
 restore_over(const struct hf_engine *e, const char *target, struct hf_in *in,
-    bool force, struct intent *it, struct hf_error *err)
+    const struct hf_request *req, struct intent *it, struct hf_error *err)
 {
+	bool force = (req->flags & HF_RESTORE_FORCE) != 0;
 	struct build b;
 	char *safety;
 	int rc;
 
-	if ((rc = build_file(e, in, target, &b, err)) != HF_OK)
+	if ((rc = build_file(e, in, target, check_pragma(req), &b, err)) !=
+	    HF_OK)
 		return rc;
 	rc = swap_in_place(e, target, &b, in, force, it, &safety, err);
 	/* On failure the name is gone already if it had been renamed. */
@@ -181,7 +196,6 @@ restore_run(struct hf_engine *e, const struct hf_request *req,
     struct hf_in *const *oldest_first, size_t n, struct hf_error *err)
 {
 	bool in_place = (req->flags & HF_RESTORE_IN_PLACE) != 0, there;
-	bool force = (req->flags & HF_RESTORE_FORCE) != 0;
 	struct intent it = { .fd = -1 };
 	char *target = NULL;
 	int rc;
@@ -200,9 +214,9 @@ restore_run(struct hf_engine *e, const struct hf_request *req,
 		goto done;
 	build_clear(e, target);
 	if (there)
-		rc = restore_over(e, target, oldest_first[0], force, &it, err);
+		rc = restore_over(e, target, oldest_first[0], req, &it, err);
 	else
-		rc = restore_new(e, target, oldest_first[0], in_place, err);
+		rc = restore_new(e, target, oldest_first[0], req, err);
 	intent_unlock(&it);
 	if (rc == HF_OK)
 		H->result(e->ctx, "target", target);

@@ -108,6 +108,14 @@ static const struct hf_option options[] = {
 	{ NULL, 0, 0, 0, NULL, NULL, NULL },
 };
 
+static const struct hf_option restore_options[] = {
+	{ "check", HF_OPT_ENUM, 0, offsetof(struct restore_conf, check),
+	    "quick", "none|quick|full",
+	    "what proves the restored copy, besides its hash, before it takes "
+	    "its place: quick_check, integrity_check (full) or nothing" },
+	{ NULL, 0, 0, 0, NULL, NULL, NULL },
+};
+
 static const struct hf_engine_ops engine = {
 	.struct_size = sizeof engine,
 	.kinds = HF_KIND_FULL,
@@ -120,6 +128,8 @@ static const struct hf_engine_ops engine = {
 	.inspect = inspect_target,
 	.query = inspect_query,
 	.discard = inspect_discard,
+	.restore_options = restore_options,
+	.restore_conf_size = sizeof(struct restore_conf),
 };
 
 static const struct hf_plugin plugin = {

@@ -23,6 +23,11 @@ struct conf {
 	const char *method;                 /* "auto", "direct" or "api" */
 };
 
+/* holdfast restore -o */
+struct restore_conf {
+	const char *check;
+};
+
 struct hf_engine {
 	const struct hf_ctx *ctx;
 	struct conf conf;

@@ -282,7 +282,8 @@ check_new(const struct swap *s, struct hf_error *err)
 	else if (rc != SQLITE_OK)
 		rc = code_fail(db, rc, err, "opening %s", s->target);
 	else
-		rc = build_check(s->engine, s->in, db, s->target, err);
+		rc =
+		    build_check(s->engine, s->in, s->build, db, s->target, err);
 	database_close(db);
 	return rc;
 }

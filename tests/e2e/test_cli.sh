@@ -201,6 +201,21 @@ hf 0 $f verify shop
 out 'near ok' 'far ok'
 hf 0 $f verify --backup all --json
 json out '.passed and (.checks | length == 5)'
+# A copy that is gone is no copy that is well.
+mv b/shop/catalog b/shop/away
+hf 3 $f verify shop
+out 'near ok' 'far missing'
+err 'has no copy'
+hf 3 $f verify shop --json
+json out '.passed == false and .checks[0].passed == false'
+hf 0 $f verify shop --sink near
+hf 10 $f verify shop --sink far
+mv b/shop/away b/shop/catalog
+hf 2 $f verify shop --backup ''
+hf 2 $f show shop ''
+hf 2 $f restore shop --to never.db --backup ''
+hf 10 $f restore shop --to never.db --at 1970-01-01T00:00:00Z
+[ ! -e never.db ] || fail 'an empty id restored'
 hf 0 $f verify shop --deep
 hf 0 $f list shop
 out 'deep '
@@ -214,7 +229,7 @@ hf 0 $f restore shop --to new.db -n
 [ ! -e new.db ] || fail 'a dry run restored'
 hf 0 $f restore shop --to new.db
 out 'restored' new.db
-err 'backup' 'near (ok)'
+err 'backup' 'near (ok)' "data/app.db on $(hostname)"
 hf 1 $f restore shop --to new.db
 err new.db
 hf 0 $f restore shop --backup "$id" --to new2.db --json
@@ -317,6 +332,21 @@ err 'sink nas has held a repository, and is empty now' 'mount it' 'unmounted/sta
 run 1 test -e unmounted/nas/repo.json
 hf 1 -c unmounted.json doctor a
 out 'sink nas has held a repository'
+# Nor is that "no backups yet".
+hf 10 -c unmounted.json list a
+err 'sink nas has held a repository, and is empty now'
+hf 10 -c unmounted.json restore a --to unmounted/new.db
+err 'sink nas has held a repository, and is empty now'
+# It stays empty beside a sink that is there, or the next run would begin anew.
+sed -e 's|"unmounted/nas" }|"unmounted/nas" }, "usb": { "type": "dir", "path": "unmounted/usb" }|' \
+  -e 's|"to": \["nas"\]|"to": ["nas", "usb"]|' unmounted.json >beside.json
+for i in 1 2; do
+  hf 3 -c beside.json backup a
+  out 'nas FAILED' 'usb ok'
+  hf 3 -c beside.json verify a
+  hf 0 -c beside.json restore a --to "unmounted/beside$i.db"
+  run 1 sh -c 'ls -A unmounted/nas | grep .'
+done
 # Without repo.json alone it is still the right place.
 rmdir unmounted/nas
 mv unmounted/elsewhere unmounted/nas

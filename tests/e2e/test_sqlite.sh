@@ -99,6 +99,16 @@ release walonly
 release walpart
 rm -f new/*
 
+# ---- how much of the copy is checked ----
+for check in none quick full; do
+  hf 0 $f restore page4096 --to new/checked.db -o check=$check
+  same "content, check=$check" "$(content new/checked.db)" "${before[page4096]}"
+  rm new/checked.db
+done
+hf 2 $f restore page4096 --to new/checked.db -o check=maybe
+err 'expected one of none, quick, full'
+[ ! -e new/checked.db ] || fail 'something was restored'
+
 # ---- what is stored, without Holdfast ----
 for name in "${names[@]}"; do
   hf 0 $f show "$name" --json

@@ -65,14 +65,16 @@ timed() {
   "$@" >"$work/out" 2>&1 || { cat "$work/out"; fail "run without a kill: $*"; }
   took=$((($(date +%s%N) - start) / 1000000))
 }
+# 3: killed between two sinks, so that one does not have it: no damage.
 listed_backups_are_good() {
-  hf verify app --backup "$1" >"$work/out" 2>&1 || { cat "$work/out"; fail "a listed backup is bad"; }
+  local code=0
+  hf verify app --backup "$1" >"$work/out" 2>&1 || code=$?
+  case $code in 0 | 3) ;; *) cat "$work/out"; fail "a listed backup is bad" ;; esac
 }
-# What no manifest names: folders of runs that were killed.
+# What no manifest names: files of runs that were killed.
 leftovers() {
   local data
-  for data in "$work"/[ab]/app/data/*; do
-    [ -e "$data" ] || continue
+  for data in $(find "$work"/[ab]/app/data -mindepth 1 -type f -printf '%h\n' | sort -u); do
     [ -e "$(dirname "$(dirname "$data")")/catalog/$(basename "$data").json" ] || echo "$data"
   done
 }

@@ -199,6 +199,83 @@ a_closed_wal_database_is_left_as_it_was_found(void **state)
 	assert_int_equal(sqkit_count(k, "app.db"), 1);
 }
 
+struct cut {
+	const char *path;
+	off_t size;
+	unsigned after; /* writes */
+};
+
+static void
+cut_the_file(void *arg)
+{
+	struct cut *cut = arg;
+
+	if (cut->after-- == 1)
+		assert_int_equal(truncate(cut->path, cut->size), 0);
+}
+
+/* No lock keeps somebody from copying another file over the database. */
+static void
+a_file_that_becomes_shorter_while_it_is_read_is_no_backup(void **state)
+{
+	static const char rows[] =
+	    "CREATE TABLE t(x); WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL "
+	    "SELECT i+1 FROM c WHERE i<200) INSERT INTO t "
+	    "SELECT randomblob(4000) FROM c;";
+	const char *const modes[] = { "WAL", "DELETE" };
+	struct sqkit *k = *state;
+	struct memout *m;
+	struct cut cut;
+	char name[32], sql[64];
+	int64_t size;
+
+	for (unsigned i = 0; i < 2; i++)
+		for (unsigned after = 1; after <= 3; after++) {
+			(void)snprintf(
+			    name, sizeof name, "cut%u-%u.db", i, after);
+			sqkit_open(k, name, NULL);
+			(void)snprintf(sql, sizeof sql,
+			    "PRAGMA journal_mode=%s", modes[i]);
+			sqkit_run(k->path, sql);
+			sqkit_run(k->path, rows);
+			size = sqkit_size(k->path);
+			cut = (struct cut){ k->path, size / 2 / 4096 * 4096,
+				after };
+			m = memout_new();
+			memout_on_write(m, cut_the_file, &cut);
+			assert_int_equal(sqkit_backup(k, m), HF_E_TRANSIENT);
+			sqkit_error_has(k, "became shorter");
+			assert_int_equal(memout_count(m) + memout_open(m), 0);
+			memout_free(m);
+		}
+}
+
+/* The same when a part of the pages is in the WAL. */
+static void
+a_file_cut_beside_a_wal_is_no_backup(void **state)
+{
+	struct sqkit *k = *state;
+	struct sqkit_process p;
+	struct memout *m = memout_new();
+	struct cut cut;
+
+	sqkit_open(k, "app.db", NULL);
+	sqkit_run(k->path,
+	    "PRAGMA journal_mode=WAL; CREATE TABLE t(x); WITH RECURSIVE "
+	    "c(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM c WHERE i<200) "
+	    "INSERT INTO t SELECT randomblob(4000) FROM c;");
+	sqkit_hold(&p, k->path,
+	    "PRAGMA wal_autocheckpoint=0; CREATE TABLE u(x);"
+	    "INSERT INTO u VALUES(randomblob(20000))");
+	cut = (struct cut){ k->path, 200 * 1024, 1 };
+	memout_on_write(m, cut_the_file, &cut);
+	assert_int_equal(sqkit_backup(k, m), HF_E_TRANSIENT);
+	sqkit_error_has(k, "became shorter");
+	assert_int_equal(memout_count(m) + memout_open(m), 0);
+	memout_free(m);
+	(void)sqkit_finish(&p);
+}
+
 /* Can another process get the write lock? */
 static bool
 other_process_can_write(const char *path)
@@ -432,6 +509,8 @@ main(void)
 		    the_wal_of_an_application_is_neither_checkpointed_nor_deleted),
 		TEST(a_flipped_bit_in_a_wal_is_found),
 		TEST(a_closed_wal_database_is_left_as_it_was_found),
+		TEST(a_file_that_becomes_shorter_while_it_is_read_is_no_backup),
+		TEST(a_file_cut_beside_a_wal_is_no_backup),
 		TEST(locks_of_other_connections_in_this_process_survive),
 		TEST(starving_writers_end_a_backup_with_a_clear_error),
 		TEST(a_slow_sink_is_no_stall_when_nobody_writes_or_in_wal_mode),
