@@ -2,6 +2,7 @@
 #include "secret.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,6 +34,62 @@ secret_add(const char *value)
 		secrets = s;
 	}
 	pthread_mutex_unlock(&lock);
+}
+
+static void
+add_piece(const char *from, size_t len)
+{
+	char *copy = strndup(from, len);
+
+	secret_add(copy);
+	if (copy != NULL)
+		explicit_bzero(copy, len);
+	free(copy);
+}
+
+/* A value as it is written, with its escapes: 'a b' or a. */
+static size_t
+value_length(const char *v, bool quoted)
+{
+	size_t n = 0;
+
+	for (; v[n] != '\0'; n++) {
+		if (quoted ? v[n] == '\'' : strchr(" \t\n&", v[n]) != NULL)
+			break;
+		if (v[n] == '\\' && v[n + 1] != '\0')
+			n++;
+	}
+	return n;
+}
+
+void
+secret_add_within(const char *place)
+{
+	static const char word[] = "password";
+	const char *at = strstr(place, "://"), *p;
+
+	if (at != NULL) {
+		size_t len = strcspn(at + 3, "/?");
+		const char *end = memrchr(at + 3, '@', len),
+			   *colon = end == NULL ? NULL
+						: memchr(at + 3, ':',
+						      (size_t)(end - at) - 3);
+
+		if (colon != NULL)
+			add_piece(colon + 1, (size_t)(end - colon) - 1);
+	}
+	for (p = place; (p = strstr(p, word)) != NULL;) {
+		p += sizeof word - 1;
+		p += strspn(p, " \t\n");
+		if (*p != '=')
+			continue;
+		p++;
+		p += strspn(p, " \t\n");
+		if (*p == '\'')
+			add_piece(p + 1, value_length(p + 1, true));
+		else
+			add_piece(p, value_length(p, false));
+	}
 }
 
 void

@@ -7,6 +7,10 @@
  * would blank out ordinary text.  Thread-safe. */
 void secret_add(const char *value);
 
+/* The same for the passwords in the text of a place: "host=db password=X",
+ * "postgresql://user:X@host/db?password=X". */
+void secret_add_within(const char *place);
+
 /* Overwrite each remembered value in text with '*'.  Thread-safe. */
 void secret_scrub(char *text);
 

@@ -12,7 +12,7 @@
 
 struct given {
 	const struct arg_option *option;
-	const char *value;
+	const char *value, *second;
 };
 
 struct args {
@@ -155,7 +155,7 @@ as_written(const struct arg_option *o)
 
 static int
 add_option(struct args *args, const struct arg_option *o, const char *value,
-    struct hf_error *err)
+    const char *second, struct hf_error *err)
 {
 	if (!o->repeat && o->arg != NULL && args_count(args, o->id) != 0) {
 		error_fail(
@@ -171,23 +171,41 @@ add_option(struct args *args, const struct arg_option *o, const char *value,
 		return HF_E_INVALID;
 	}
 	args->given[args->ngiven].option = o;
+	args->given[args->ngiven].second = second;
 	args->given[args->ngiven++].value = value;
 	return HF_OK;
+}
+
+static int
+needs_value(
+    const struct args *args, const struct arg_option *o, struct hf_error *err)
+{
+	error_fail(err, HF_E_INVALID, "%s needs %s: %s %s", as_written(o).s,
+	    strchr(o->arg, ' ') == NULL ? "a value" : "two words",
+	    as_written(o).s, o->arg);
+	hint_help(args, err);
+	return HF_E_INVALID;
 }
 
 static int
 take_value(struct args *args, struct words *words, const struct arg_option *o,
     const char *attached, struct hf_error *err)
 {
-	if (attached != NULL)
-		return add_option(args, o, attached, err);
-	if (words->at >= words->argc) {
-		error_fail(err, HF_E_INVALID, "%s needs a value: %s %s",
-		    as_written(o).s, as_written(o).s, o->arg);
-		hint_help(args, err);
-		return HF_E_INVALID;
+	const char *value = attached, *second = NULL;
+
+	if (value == NULL) {
+		if (words->at >= words->argc)
+			return needs_value(args, o, err);
+		value = words->argv[words->at++];
 	}
-	return add_option(args, o, words->argv[words->at++], err);
+	if (strchr(o->arg, ' ') == NULL)
+		return add_option(args, o, value, NULL, err);
+	/* An option here means that a word was forgotten. */
+	if (words->at >= words->argc || strncmp(value, "--", 2) == 0 ||
+	    strncmp(words->argv[words->at], "--", 2) == 0)
+		return needs_value(args, o, err);
+	second = words->argv[words->at++];
+	return add_option(args, o, value, second, err);
 }
 
 static int
@@ -209,7 +227,7 @@ parse_long(struct args *args, struct words *words, const char *word,
 		hint_help(args, err);
 		return HF_E_INVALID;
 	}
-	return add_option(args, o, NULL, err);
+	return add_option(args, o, NULL, NULL, err);
 }
 
 static int
@@ -231,7 +249,7 @@ parse_short(struct args *args, struct words *words, const char *word,
 		if (o->arg != NULL)
 			return take_value(
 			    args, words, o, c[1] == '\0' ? NULL : c + 1, err);
-		status = add_option(args, o, NULL, err);
+		status = add_option(args, o, NULL, NULL, err);
 		if (status != HF_OK)
 			return status;
 	}
@@ -388,13 +406,29 @@ args_count(const struct args *args, int id)
 	return n;
 }
 
-const char *
-args_value(const struct args *args, int id, unsigned n)
+static const struct given *
+find_given(const struct args *args, int id, unsigned n)
 {
 	for (unsigned i = 0; i < args->ngiven; i++)
 		if (args->given[i].option->id == id && n-- == 0)
-			return args->given[i].value;
+			return &args->given[i];
 	return NULL;
+}
+
+const char *
+args_value(const struct args *args, int id, unsigned n)
+{
+	const struct given *g = find_given(args, id, n);
+
+	return g == NULL ? NULL : g->value;
+}
+
+const char *
+args_second(const struct args *args, int id, unsigned n)
+{
+	const struct given *g = find_given(args, id, n);
+
+	return g == NULL ? NULL : g->second;
 }
 
 int

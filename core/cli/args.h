@@ -3,7 +3,9 @@
  *
  * Options of the program may stand anywhere, those of a verb behind the verb.
  * "--name=value", "--name value", "-x value", "-xvalue", "-vvn" and "--" are
- * understood; names are never abbreviated, a near miss gets a suggestion.
+ * understood; names are never abbreviated, a near miss gets a suggestion.  An
+ * option whose arg is two words, "KIND NAME", takes two: "--name one two" or
+ * "--name=one two".
  */
 #ifndef HF_CLI_ARGS_H
 #define HF_CLI_ARGS_H
@@ -23,7 +25,8 @@ struct arg_option {
 	int id;              /* 0 ends a table */
 	char letter;         /* 'n', or 0 */
 	const char *name;    /* "dry-run" */
-	const char *arg;     /* what its value is called; NULL: a switch */
+	const char *arg;     /* what its value is called; NULL: a switch;
+			      * "KIND NAME": two words */
 	const char *choices; /* "text|json", or NULL */
 	bool repeat;         /* may be given several times */
 	const char *help;
@@ -62,6 +65,9 @@ unsigned args_count(const struct args *, int id);
 
 /* The n-th value, NULL past the last. */
 const char *args_value(const struct args *, int id, unsigned n);
+
+/* The second word of the n-th value of an option that takes two. */
+const char *args_second(const struct args *, int id, unsigned n);
 
 /* A whole number within bounds; def when it was not given. */
 int args_number(const struct args *, int id, int64_t min, int64_t max,

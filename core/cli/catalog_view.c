@@ -37,6 +37,21 @@ catalog_view_check(const struct repo_backup_entry *e, size_t nsinks)
 	return newest;
 }
 
+const struct repo_check *
+catalog_view_proved(const struct repo_backup_entry *e, size_t nsinks)
+{
+	const struct repo_check *newest = NULL;
+
+	for (size_t i = 0; i < nsinks; i++) {
+		const struct repo_check *c = &e->copies[i].proved;
+
+		if (c->at_ms != 0 &&
+		    (newest == NULL || c->at_ms > newest->at_ms))
+			newest = c;
+	}
+	return newest;
+}
+
 const char *
 catalog_view_state(enum repo_copy_state state)
 {
@@ -52,6 +67,17 @@ catalog_view_state(enum repo_copy_state state)
 	}
 }
 
+/* NULL when there was none. */
+static json_t *
+check_json(const struct repo_check *c)
+{
+	if (c->at_ms == 0)
+		return NULL;
+	return json_pack("{s:s, s:o, s:b, s:o*}", "kind", c->kind, "at",
+	    render_json_time(c->at_ms), "passed", (int)c->passed, "detail",
+	    c->detail[0] == '\0' ? NULL : render_string(c->detail));
+}
+
 static json_t *
 copies_json(
     const struct repo *repo, const struct repo_backup_entry *e, size_t nsinks)
@@ -62,20 +88,12 @@ copies_json(
 
 	for (size_t i = 0; i < nsinks; i++) {
 		const struct repo_copy *c = &e->copies[i];
-		json_t *check = NULL;
 
-		if (c->check.at_ms != 0)
-			check = json_pack("{s:s, s:o, s:b, s:o*}", "kind",
-			    c->check.kind, "at",
-			    render_json_time(c->check.at_ms), "passed",
-			    (int)c->check.passed, "detail",
-			    c->check.detail[0] == '\0'
-				? NULL
-				: render_string(c->check.detail));
 		(void)json_array_append_new(
-		    list, json_pack("{s:s, s:s, s:o*}", "sink",
+		    list, json_pack("{s:s, s:s, s:o*, s:o*}", "sink",
 			      repo_sink_name(repo, i), "state",
-			      states[c->state], "check", check));
+			      states[c->state], "check", check_json(&c->check),
+			      "proved", check_json(&c->proved)));
 	}
 	return list;
 }

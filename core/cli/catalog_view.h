@@ -19,6 +19,11 @@ const struct manifest *catalog_view_manifest(
 const struct repo_check *
 catalog_view_check(const struct repo_backup_entry *, size_t nsinks);
 
+/* The newest that restored a copy and stands behind a check that did not;
+ * NULL when there is none. */
+const struct repo_check *
+catalog_view_proved(const struct repo_backup_entry *, size_t nsinks);
+
 const char *catalog_view_state(enum repo_copy_state); /* "ok", "missing", ... */
 
 /* One backup as "list --json" shows it. */

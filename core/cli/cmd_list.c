@@ -43,12 +43,35 @@ cell_sinks(struct listing *l, const struct repo *repo,
 	render_cell(l->table, style, "%s", text);
 }
 
+/* A failure is the news; a plain verify does not hide that the backup was
+ * once restored. */
+static void
+cell_checked(
+    struct listing *l, const struct repo_backup_entry *e, size_t nsinks)
+{
+	const struct repo_check *c = catalog_view_check(e, nsinks),
+				*deep = catalog_view_proved(e, nsinks);
+
+	if (c == NULL)
+		render_cell(l->table, RENDER_PLAIN, "-");
+	else if (!c->passed)
+		render_cell(l->table, RENDER_BAD, "FAILED %s %s", c->kind,
+		    render_age(c->at_ms).s);
+	else if (deep == NULL)
+		render_cell(l->table, RENDER_GOOD, "%s %s", c->kind,
+		    render_age(c->at_ms).s);
+	else
+		render_cell(l->table, deep->passed ? RENDER_GOOD : RENDER_BAD,
+		    "%s %s, %s%s %s", c->kind, render_age(c->at_ms).s,
+		    deep->passed ? "" : "FAILED ", deep->kind,
+		    render_age(deep->at_ms).s);
+}
+
 static void
 add_row(struct listing *l, const struct config_pipeline *p,
     const struct repo *repo, const struct repo_backup_entry *e, size_t nsinks)
 {
 	const struct manifest *m = catalog_view_manifest(e, nsinks, NULL);
-	const struct repo_check *c = catalog_view_check(e, nsinks);
 
 	render_cell(l->table, RENDER_PLAIN, "%s", p->name);
 	render_cell(l->table, RENDER_PLAIN, "%s", e->id);
@@ -59,14 +82,7 @@ add_row(struct listing *l, const struct config_pipeline *p,
 	render_cell(l->table, RENDER_PLAIN, "%s",
 	    m == NULL ? "?" : text_size(manifest_stored_size(m)).s);
 	cell_sinks(l, repo, e, nsinks);
-	if (c == NULL)
-		render_cell(l->table, RENDER_PLAIN, "-");
-	else if (c->passed)
-		render_cell(l->table, RENDER_GOOD, "%s %s", c->kind,
-		    render_age(c->at_ms).s);
-	else
-		render_cell(l->table, RENDER_BAD, "FAILED %s %s", c->kind,
-		    render_age(c->at_ms).s);
+	cell_checked(l, e, nsinks);
 }
 
 static void

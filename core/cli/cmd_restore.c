@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* restore PIPELINE [--backup ID|--at TIME] (--to PATH|--in-place) ... */
+/* restore PIPELINE [--backup ID|--at TIME] (--to PLACE|--in-place) ... */
 #include "cli.h"
 
 #include <errno.h>
@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include "base/cancel.h"
+#include "base/secret.h"
 #include "cli/catalog_view.h"
+#include "cli/engine_args.h"
 #include "cli/progress.h"
 #include "cli/render.h"
 #include "config/config.h"
@@ -19,7 +21,8 @@ struct plan {
 	const struct config_pipeline *pipeline;
 	const char *selector;
 	int64_t at_ms;
-	const char **args; /* of -o, NULL ends */
+	char **args; /* of -o and its short forms, NULL ends */
+	char *shown; /* the target without a password; NULL: in place */
 	struct repo_restore_options options;
 };
 
@@ -42,12 +45,18 @@ read_target(struct cli *cli, struct plan *plan)
 		    "Leave one of them out.");
 	if (to == NULL && !plan->options.in_place)
 		return usage(cli, "restore needs a place",
-		    "Give --to PATH for a new place, or --in-place to replace "
+		    "Give --to PLACE for a new place, or --in-place to replace "
 		    "the source after a safety copy.");
 	if (to != NULL && *to == '\0')
 		return usage(
-		    cli, "--to needs a path", "An empty text is no path.");
+		    cli, "--to needs a place", "An empty text is no place.");
 	plan->options.target = to;
+	if (to == NULL)
+		return HF_OK;
+	secret_add_within(to);
+	if ((plan->shown = strdup(to)) == NULL)
+		return error_fail(&cli->err, HF_E_NOMEM, "no memory");
+	secret_scrub(plan->shown);
 	return HF_OK;
 }
 
@@ -83,20 +92,11 @@ read_choice(struct cli *cli, struct plan *plan)
 static int
 read_options(struct cli *cli, struct plan *plan)
 {
-	unsigned n = args_count(cli->args, OPT_OPTION);
+	int rc = engine_args_read(cli, &plan->args);
 
-	plan->args = calloc(n + 1, sizeof *plan->args);
-	if (plan->args == NULL)
-		return error_fail(&cli->err, HF_E_NOMEM, "no memory");
-	for (unsigned i = 0; i < n; i++) {
-		plan->args[i] = args_value(cli->args, OPT_OPTION, i);
-		if (strchr(plan->args[i], '=') == NULL) {
-			error_fail(&cli->err, HF_E_INVALID,
-			    "-o \"%s\": not KEY=VALUE", plan->args[i]);
-			return HF_E_INVALID;
-		}
-	}
-	plan->options.args = plan->args;
+	if (rc != HF_OK)
+		return rc;
+	plan->options.args = (const char *const *)plan->args;
 	plan->options.source = args_value(cli->args, OPT_SOURCE, 0);
 	plan->options.sink = args_value(cli->args, OPT_FROM, 0);
 	plan->options.force = args_count(cli->args, OPT_FORCE) != 0;
@@ -124,7 +124,7 @@ check_names(struct cli *cli, const struct plan *plan)
 		return error_fail(&cli->err, HF_E_NOTFOUND,
 		    "pipeline %s has no sink \"%s\"", p->name,
 		    plan->options.sink);
-	return HF_OK;
+	return engine_args_check(cli, p, plan->options.source);
 }
 
 static bool
@@ -177,7 +177,8 @@ print_origin(const struct plan *plan, const struct manifest *m)
 		    strcmp(plan->options.source, s->name) != 0)
 			continue;
 		for (char **f = s->facts; f != NULL && f[0] != NULL; f += 2)
-			if (strcmp(f[0], "path") == 0)
+			if (strcmp(f[0], "path") == 0 ||
+			    strcmp(f[0], "database") == 0)
 				what = f[1];
 		(void)snprintf(text, sizeof text, "%s on %s", what, m->host);
 		say("of", text);
@@ -216,7 +217,10 @@ print_plan(const struct plan *plan, const struct repo *repo,
 		say("source", plan->options.source);
 	say("to", plan->options.in_place
 		      ? "its own place, after a safety copy of what is there"
-		      : plan->options.target);
+		      : plan->shown);
+	for (char **a = plan->args; *a != NULL; a++)
+		if (!engine_args_secret(plan->pipeline, *a))
+			say("with", *a);
 }
 
 /* Replacing a database is confirmed with its name, not with a reflex. */
@@ -267,7 +271,7 @@ print_result(const struct plan *plan, const struct repo_backup_entry *e,
 	    r->sink);
 	printf(plan->options.in_place ? " in place" : " to ");
 	if (!plan->options.in_place)
-		render_word(stdout, RENDER_PLAIN, plan->options.target);
+		render_word(stdout, RENDER_PLAIN, plan->shown);
 	printf("  %s  %s\n", text_size(r->raw).s,
 	    text_duration(took > 0 ? took : 0).s);
 	for (size_t i = 0; i < r->nresults; i++) {
@@ -309,9 +313,10 @@ result_json(const struct plan *plan, const struct repo_backup_entry *e,
 	    "pipeline", plan->pipeline->name, "id", e->id, "restored",
 	    err->status == HF_OK && !plan->options.dry_run, "dry_run",
 	    (int)plan->options.dry_run, "in_place", (int)plan->options.in_place,
-	    "target", render_string(plan->options.target), "sink",
-	    r->sink[0] == '\0' ? json_null() : json_string(r->sink), "started",
-	    render_json_time(r->started_ms), "ended",
+	    "target",
+	    plan->shown == NULL ? json_null() : render_string(plan->shown),
+	    "sink", r->sink[0] == '\0' ? json_null() : json_string(r->sink),
+	    "started", render_json_time(r->started_ms), "ended",
 	    render_json_time(r->ended_ms), "raw_bytes", (json_int_t)r->raw,
 	    "results", results, "fallbacks", fallbacks);
 	if (err->status != HF_OK)
@@ -371,6 +376,7 @@ cli_restore(struct cli *cli)
 	repo_catalog_clear(&catalog);
 	cli_work_close(&work);
 out:
-	free(plan.args);
+	engine_args_free(plan.args);
+	free(plan.shown);
 	return cli_failed(cli);
 }

@@ -74,6 +74,10 @@ print_copies(
 			    c->check.passed ? "passed" : "FAILED");
 			printf(" %s ago", render_age(c->check.at_ms).s);
 		}
+		if (c->proved.at_ms != 0)
+			printf(", %s %s %s ago", c->proved.kind,
+			    c->proved.passed ? "passed" : "FAILED",
+			    render_age(c->proved.at_ms).s);
 		if (c->check.at_ms != 0 && !c->check.passed) {
 			printf(": ");
 			render_word(stdout, RENDER_PLAIN, c->check.detail);
@@ -141,7 +145,7 @@ print_backup(struct cli *cli, const struct repo *repo,
 	print_copies(repo, e, catalog->nsinks);
 	print_sources(m);
 	printf("\nWith Holdfast:\n    holdfast restore %s --backup %s --to "
-	       "PATH\n",
+	       "PLACE\n",
 	    m->pipeline, m->id);
 	(void)recipe_print(cli->config,
 	    config_sink(cli->config, repo_sink_name(repo, sink)), m, stdout,

@@ -43,8 +43,9 @@ static const struct arg_option restore_options[] = {
 	{ OPT_AT, 0, "at", "TIME", NULL, false,
 	    "the newest backup that was complete at this moment: "
 	    "2026-11-21T02:15:00Z, or without a zone for local time" },
-	{ OPT_TO, 't', "to", "PATH", NULL, false,
-	    "restore to a new place, which must not exist" },
+	{ OPT_TO, 't', "to", "PLACE", NULL, false,
+	    "restore to a new place, which must not exist: a path, or for a "
+	    "database of a server its name or a conninfo" },
 	{ OPT_IN_PLACE, 0, "in-place", NULL, NULL, false,
 	    "replace the source itself, after a safety copy of it" },
 	{ OPT_SOURCE, 0, "source", "NAME", NULL, false,
@@ -53,6 +54,16 @@ static const struct arg_option restore_options[] = {
 	    "only from this sink (default: any that has a good copy)" },
 	{ OPT_FORCE, 'f', "force", NULL, NULL, false,
 	    "even while other programs have the target open" },
+	{ OPT_ONLY, 0, "only", "KIND NAME", NULL, true,
+	    "only this object, such as \"table public.orders\"; short for "
+	    "-o \"only=KIND NAME\"" },
+	{ OPT_DATABASE, 0, "database", "NAME", NULL, false,
+	    "only this one, of a backup that holds several; short for "
+	    "-o database=NAME" },
+	{ OPT_NO_OWNER, 0, "no-owner", NULL, NULL, false,
+	    "all belongs to who restores; short for -o no_owner=true" },
+	{ OPT_ROLE, 0, "role", "NAME", NULL, false,
+	    "all is created by this role; short for -o role=NAME" },
 	{ OPT_OPTION, 'o', "option", "KEY=VALUE", NULL, true,
 	    "an option of the engine; \"holdfast plugins NAME\" lists them" },
 	{ OPT_DRY_RUN, 'n', "dry-run", NULL, NULL, false,
@@ -95,7 +106,9 @@ static const char restore_text[] =
     "copy\n"
     "is built and checked beside its target and takes its place in one step;\n"
     "in place, what was there is kept as a safety copy.  A damaged copy is\n"
-    "left for that of another sink.\n";
+    "left for that of another sink.  What an engine takes beyond that is\n"
+    "given with -o, or by its short forms; \"holdfast plugins NAME\" lists\n"
+    "it.\n";
 
 static const char verify_text[] =
     "Reads every stored byte back and compares sizes and hashes with the\n"

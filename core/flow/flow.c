@@ -131,6 +131,12 @@ flow_free(struct flow *f)
 	pool_release(f);
 }
 
+unsigned
+flow_workers(const struct flow *f)
+{
+	return f->workers;
+}
+
 void
 flow_object_clear(struct flow_object *o)
 {

@@ -35,6 +35,9 @@ struct flow_options {
 int flow_new(const struct flow_options *, struct flow **, struct hf_error *);
 void flow_free(struct flow *);
 
+/* How many threads transform frames. */
+unsigned flow_workers(const struct flow *);
+
 /* An object as it is stored in one sink: what the writer found out, and what
  * the reader needs to know. */
 struct flow_object {

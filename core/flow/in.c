@@ -18,13 +18,31 @@ reader_of(struct hf_reader *r)
 	return (struct reader *)(void *)r;
 }
 
+static int
+by_name(const void *a, const void *b)
+{
+	const struct flow_object *const *x = a, *const *y = b;
+
+	return strcmp((*x)->name, (*y)->name);
+}
+
+static int
+by_key(const void *a, const void *b)
+{
+	const char *const *const *x = a, *const *const *y = b;
+
+	return strcmp((*x)[0], (*y)[0]);
+}
+
 static const struct flow_object *
 find(const struct in *in, const char *name)
 {
-	for (size_t i = 0; i < in->opts.nobjects; i++)
-		if (strcmp(in->opts.objects[i].name, name) == 0)
-			return &in->opts.objects[i];
-	return NULL;
+	struct flow_object wanted = { .name = (char *)(uintptr_t)name };
+	const struct flow_object *key = &wanted;
+	const struct flow_object **found = bsearch(&key, in->objects,
+	    in->opts.nobjects, sizeof(struct flow_object *), by_name);
+
+	return found == NULL ? NULL : *found;
 }
 
 /* The first failure of what is stored; not what the caller did wrong. */
@@ -139,12 +157,13 @@ ops_close(struct hf_reader *h)
 static const char *
 ops_fact(struct hf_in *h, const char *key)
 {
-	const char *const *facts = in_of(h)->opts.facts;
+	const struct in *in = in_of(h);
+	const char *const pair[] = { key, NULL };
+	const char *const *wanted = pair;
+	const char *const **found = bsearch(&wanted, in->facts, in->nfacts,
+	    sizeof(const char *const *), by_key);
 
-	for (; facts != NULL && facts[0] != NULL; facts += 2)
-		if (strcmp(facts[0], key) == 0)
-			return facts[1];
-	return NULL;
+	return found == NULL ? NULL : (*found)[1];
 }
 
 const struct in_ops in_table = {
@@ -154,6 +173,28 @@ const struct in_ops in_table = {
 	.close = ops_close,
 	.fact = ops_fact,
 };
+
+/* An engine asks for thousands of objects and facts by their names. */
+static bool
+sort(struct in *in)
+{
+	const char *const *facts = in->opts.facts;
+	size_t n = in->opts.nobjects;
+
+	while (facts != NULL && facts[2 * in->nfacts] != NULL)
+		in->nfacts++;
+	in->objects = calloc(n + 1, sizeof(struct flow_object *));
+	in->facts = calloc(in->nfacts + 1, sizeof(const char *const *));
+	if (in->objects == NULL || in->facts == NULL)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		in->objects[i] = &in->opts.objects[i];
+	for (size_t i = 0; i < in->nfacts; i++)
+		in->facts[i] = facts + 2 * i;
+	qsort(in->objects, n, sizeof(struct flow_object *), by_name);
+	qsort(in->facts, in->nfacts, sizeof(const char *const *), by_key);
+	return true;
+}
 
 int
 in_new(struct flow *f, const struct in_options *o, struct hf_in **out,
@@ -166,6 +207,12 @@ in_new(struct flow *f, const struct in_options *o, struct hf_in **out,
 		return error_fail(err, HF_E_NOMEM, "no memory for a backup");
 	in->base.ops = &in_table;
 	in->opts = *o;
+	if (!sort(in)) {
+		free(in->objects);
+		free(in->facts);
+		free(in);
+		return error_fail(err, HF_E_NOMEM, "no memory for a backup");
+	}
 	pool_lock(f);
 	in->flow = pool_ref(f);
 	pool_unlock(f);
@@ -183,6 +230,8 @@ in_free(struct hf_in *h)
 	while (in->readers != NULL)
 		ops_close(&in->readers->base);
 	pool_release(in->flow);
+	free(in->objects);
+	free(in->facts);
 	free(in);
 }
 

@@ -208,6 +208,25 @@ object_abort(struct object *o)
 	(void)pthread_cond_broadcast(&o->of->changed);
 }
 
+struct chain *
+object_retire(struct object *o)
+{
+	struct chain *stream = o->stream;
+	bool busy = false;
+
+	/* A thread that hangs in a dropped sink may yet read the index. */
+	for (size_t i = 0; i < o->of->nsinks; i++)
+		busy = busy || o->lanes[i].busy;
+	if (!busy)
+		buf_free(&o->index);
+	buf_free(&o->spill);
+	sha256_free(o->raw_sha);
+	sha256_free(o->stored_sha);
+	o->raw_sha = o->stored_sha = NULL;
+	o->stream = NULL;
+	return stream;
+}
+
 void
 object_fail(struct object *o, int status, const struct hf_error *why)
 {

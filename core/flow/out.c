@@ -141,9 +141,7 @@ err0:
 static void
 out_free(struct out *out)
 {
-	for (size_t i = 0; i < 2 * out->nfacts; i++)
-		free(out->facts[i]);
-	free(out->facts);
+	writer_facts_free(out);
 	free(out->objects);
 	free(out->prefix);
 	free(out);
@@ -315,8 +313,8 @@ out_fact_at(
 	pool_lock(out->of->flow);
 	there = n < out->nfacts;
 	if (there) {
-		*key = out->facts[2 * n];
-		*value = out->facts[2 * n + 1];
+		*key = out->facts[n]->key;
+		*value = out->facts[n]->value;
 	}
 	pool_unlock(out->of->flow);
 	return there;

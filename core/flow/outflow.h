@@ -134,6 +134,10 @@ struct sink {
 	void *keys; /* tree of char *: keys that are taken */
 };
 
+struct fact {
+	char *key, *value;
+};
+
 struct out {
 	struct hf_out base;
 	struct outflow *of;
@@ -141,8 +145,9 @@ struct out {
 	char *prefix;
 	struct object **objects; /* committed, in order */
 	size_t nobjects, cap;
-	char **facts; /* key, value, ... */
-	size_t nfacts;
+	struct fact **facts; /* in the order they were told */
+	size_t nfacts, facts_cap;
+	void *fact_tree; /* the same by key: an engine tells one a table */
 };
 
 struct writer {
@@ -189,6 +194,7 @@ int outflow_state(struct outflow *, struct hf_error *);
 
 /* ---- writer.c ---- */
 extern const struct out_ops writer_ops;
+void writer_facts_free(struct out *);
 
 /* ---- object.c ---- */
 int object_new(struct out *, const char *name, uint64_t size_hint,
@@ -201,6 +207,10 @@ void object_end(struct object *);
 /* Lock held: stop it in all sinks.  The first error stays. */
 void object_fail(struct object *, int status, const struct hf_error *);
 void object_abort(struct object *);
+/* Lock held; it is final and settled: give back what only its making needed,
+ * as a backup may have tens of thousands.  The stream is the caller's, to be
+ * closed without the lock. */
+struct chain *object_retire(struct object *);
 /* Lock held: make its name free again. */
 void object_forget(struct object *);
 /* Lock held: are all lanes done that somebody may wait for? */

@@ -31,6 +31,10 @@ struct in {
 	struct hf_in base;
 	struct flow *flow;
 	struct in_options opts;
+	/* What opts has, by name and by key; facts in pairs. */
+	const struct flow_object **objects;
+	const char *const **facts;
+	size_t nfacts;
 	struct reader *readers; /* open ones */
 	uint64_t done;          /* raw bytes given */
 	struct hf_error why;    /* the first failure of stored data */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -227,6 +228,7 @@ writer_commit(struct hf_writer *h, struct hf_error *err)
 	struct object *o = w->object;
 	struct outflow *of = o->of;
 	struct flow *f = of->flow;
+	struct chain *stream = NULL;
 	int rc = HF_OK;
 
 	/* Nothing at all is one empty frame: an empty gzip member, say. */
@@ -239,11 +241,14 @@ writer_commit(struct hf_writer *h, struct hf_error *err)
 		object_end(o);
 		rc = wait_stored(o, err);
 	}
-	if (rc != HF_OK) {
+	if (rc == HF_OK) {
+		stream = object_retire(o);
+	} else {
 		object_abort(o);
 		object_forget(o);
 	}
 	outflow_unlock(of);
+	chain_close(stream);
 	writer_free(w);
 	return rc;
 }
@@ -266,40 +271,91 @@ writer_abort(struct hf_writer *h)
 	writer_free(w);
 }
 
+static void
+fact_free(struct fact *f)
+{
+	if (f == NULL)
+		return;
+	free(f->key);
+	free(f->value);
+	free(f);
+}
+
+static struct fact *
+fact_new(const char *key, const char *value)
+{
+	struct fact *f = calloc(1, sizeof *f);
+
+	if (f != NULL && ((f->key = strdup(key)) == NULL ||
+			     (f->value = strdup(value)) == NULL)) {
+		fact_free(f);
+		return NULL;
+	}
+	return f;
+}
+
+static int
+by_key(const void *a, const void *b)
+{
+	const struct fact *x = a, *y = b;
+
+	return strcmp(x->key, y->key);
+}
+
+/* Lock held: true when it is in the list now, or its value is. */
+static bool
+fact_add(struct out *out, struct fact *f)
+{
+	struct fact **known, **grown;
+
+	if (out->nfacts == out->facts_cap) {
+		size_t cap = out->facts_cap == 0 ? 16 : 2 * out->facts_cap;
+
+		grown = realloc(out->facts, cap * sizeof(struct fact *));
+		if (grown == NULL)
+			return false;
+		out->facts = grown;
+		out->facts_cap = cap;
+	}
+	if ((known = tsearch(f, &out->fact_tree, by_key)) == NULL)
+		return false;
+	if (*known != f) {
+		char *old = (*known)->value;
+
+		(*known)->value = f->value;
+		f->value = old;
+		fact_free(f);
+	} else {
+		out->facts[out->nfacts++] = f;
+	}
+	return true;
+}
+
 static int
 writer_fact(
     struct hf_out *h, const char *key, const char *value, struct hf_error *err)
 {
 	struct out *out = out_of(h);
-	char *k = strdup(key), *v = strdup(value), **facts;
-	size_t i;
+	struct fact *f = fact_new(key, value);
+	bool added;
 
-	if (k == NULL || v == NULL)
-		goto nomem;
 	pool_lock(out->of->flow);
-	for (i = 0; i < out->nfacts; i++)
-		if (strcmp(out->facts[2 * i], key) == 0)
-			break;
-	if (i == out->nfacts) {
-		facts = realloc(out->facts, (2 * i + 2) * sizeof(char *));
-		if (facts == NULL) {
-			pool_unlock(out->of->flow);
-			goto nomem;
-		}
-		out->facts = facts;
-		facts[2 * i] = facts[2 * i + 1] = NULL;
-		out->nfacts++;
-	}
-	free(out->facts[2 * i]);
-	free(out->facts[2 * i + 1]);
-	out->facts[2 * i] = k;
-	out->facts[2 * i + 1] = v;
+	added = f != NULL && fact_add(out, f);
 	pool_unlock(out->of->flow);
-	return HF_OK;
-nomem:
-	free(k);
-	free(v);
+	if (added)
+		return HF_OK;
+	fact_free(f);
 	return error_fail(err, HF_E_NOMEM, "no memory for a fact");
+}
+
+void
+writer_facts_free(struct out *out)
+{
+	for (size_t i = 0; i < out->nfacts; i++) {
+		(void)tdelete(out->facts[i], &out->fact_tree, by_key);
+		fact_free(out->facts[i]);
+	}
+	free(out->facts);
 }
 
 const struct out_ops writer_ops = {

@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/cancel.h"
 #include "base/error.h"
@@ -119,6 +120,29 @@ host_fail_note(struct hf_error *err, const char *key, const char *value)
 {
 	if (key != NULL && value != NULL)
 		error_note(err, key, value);
+}
+
+static struct hf_error *
+host_fail_new(void)
+{
+	return calloc(1, sizeof(struct hf_error));
+}
+
+static void
+host_fail_free(struct hf_error *err)
+{
+	free(err);
+}
+
+static int
+host_fail_move(struct hf_error *to, struct hf_error *from)
+{
+	int status = from == NULL ? HF_OK : from->status;
+
+	if (to != NULL && from != NULL)
+		*to = *from;
+	error_clear(from);
+	return status;
 }
 
 static int
@@ -258,4 +282,7 @@ const struct hf_host host_table = {
 	.in_read = host_in_read,
 	.in_close = host_in_close,
 	.in_fact = host_in_fact,
+	.fail_new = host_fail_new,
+	.fail_free = host_fail_free,
+	.fail_move = host_fail_move,
 };

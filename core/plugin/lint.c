@@ -90,6 +90,12 @@ lint_engine(const struct hf_plugin *d, struct hf_error *err)
 	if (o.kinds == 0 || (o.kinds & ~known) != 0)
 		return error_fail(err, HF_E_INVALID,
 		    "engine.kinds 0x%x is not a set of HF_KIND_*", o.kinds);
+	if ((o.flags & ~HF_ENGINE_SERVER) != 0)
+		return error_fail(err, HF_E_INVALID,
+		    "engine.flags 0x%x has bits that this core does not know",
+		    o.flags);
+	if (o.by_hand != NULL && *o.by_hand == '\0')
+		return error_fail(err, HF_E_INVALID, "engine.by_hand is empty");
 	return lint_options(o.restore_options, d->option_size,
 	    o.restore_conf_size, "engine.restore_options", err);
 }

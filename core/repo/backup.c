@@ -95,6 +95,7 @@ prepare_sink(struct run *run, size_t i, struct hf_error *err)
 	struct repo *r = run->r;
 	struct repo_sink *s = &r->sinks[i];
 	struct part *part = &run->parts[i];
+	char text[400];
 	int rc;
 
 	if ((rc = open_sink(r, i, err)) != HF_OK ||
@@ -104,6 +105,11 @@ prepare_sink(struct run *run, size_t i, struct hf_error *err)
 	    (rc = lease_acquire(s->store, s->name, r->pipeline->name,
 		 run->res->id, "backup", &part->lease, err)) != HF_OK)
 		return rc;
+	if (fleets_share(r, i, text, sizeof text))
+		log_write(HF_LOG_WARN, "backup.shared", s->who,
+		    "pipeline %s: two fleets seem to share it: "
+		    "%s. " FLEETS_HINT,
+		    r->pipeline->name, text);
 	if ((rc = clean_leftovers(s->store, s->who, r->pipeline->name,
 		 lease_epoch(part->lease), err)) != HF_OK) {
 		char line[512];
@@ -238,8 +244,7 @@ run_source(struct run *run, size_t i, struct hf_error *err)
 	struct source_hooks hooks = { on_progress, on_result, run };
 	struct hf_request request = { .struct_size = sizeof request,
 		.kind = HF_KIND_FULL,
-		.max_streams =
-		    r->env.config->workers > 2 ? r->env.config->workers : 2 };
+		.max_streams = repo_streams(r) };
 	struct source source;
 	int rc;
 
@@ -404,7 +409,7 @@ collect_facts(struct run *run)
 				 : strdup(key);
 			int rc = name == NULL
 				     ? HF_E_NOMEM
-				     : pairs_add(&run->res->facts,
+				     : pairs_append(&run->res->facts,
 					   &run->res->nfacts, name, value);
 
 			free(name);

@@ -64,23 +64,49 @@ parse_check(const json_t *doc, struct repo_check *c)
 	c->at_ms = repo_get_time(doc, "ended");
 }
 
+/* "<time>-deep.json": it says more than a verify that came later. */
+static bool
+proves(const char *key)
+{
+	size_t len = strlen(key);
+
+	return (len > 10 && strcmp(key + len - 10, "-deep.json") == 0) ||
+	       (len > 11 && strcmp(key + len - 11, "-drill.json") == 0);
+}
+
 /* Keys are sorted, and times sort as texts: the newest is the last that can
- * be read. */
-static void
-newest_check(struct store *store, const struct store_keys *keys, size_t from,
-    size_t to, struct repo_check *c)
+ * be read.  Returns where it stood. */
+static size_t
+newest_of(struct store *store, const struct store_keys *keys, size_t from,
+    size_t to, bool proving, struct repo_check *c)
 {
 	json_t *doc;
+	size_t i;
 
-	for (size_t i = to; i > from && c->at_ms <= 0; i--) {
+	*c = (struct repo_check){ 0 };
+	for (i = to; i > from && c->at_ms <= 0; i--) {
+		const char *key = keys->keys[i - 1].key;
+
+		if (proving && !proves(key))
+			continue;
 		doc = NULL;
 		*c = (struct repo_check){ 0 };
-		if (doc_get(store, keys->keys[i - 1].key, &doc, NULL) == HF_OK)
+		if (doc_get(store, key, &doc, NULL) == HF_OK)
 			parse_check(doc, c);
 		json_decref(doc);
 	}
 	if (c->at_ms <= 0)
 		*c = (struct repo_check){ 0 };
+	return i;
+}
+
+static void
+newest_checks(struct store *store, const struct store_keys *keys, size_t from,
+    size_t to, struct repo_copy *c)
+{
+	to = newest_of(store, keys, from, to, false, &c->check);
+	if (strcmp(c->check.kind, "verify") == 0)
+		(void)newest_of(store, keys, from, to, true, &c->proved);
 }
 
 /* All but the manifest's own troubles are returned. */
@@ -118,7 +144,7 @@ catalog_copy(struct repo *r, size_t sink, const char *id, struct repo_copy *c,
 		return repo_nomem(why);
 	/* Without its checks a copy can be used all the same. */
 	if (store_list_all(r->sinks[sink].store, prefix, &keys, NULL) == HF_OK)
-		newest_check(r->sinks[sink].store, &keys, 0, keys.n, &c->check);
+		newest_checks(r->sinks[sink].store, &keys, 0, keys.n, c);
 	store_keys_free(&keys);
 	free(prefix);
 	return HF_OK;
@@ -242,8 +268,7 @@ add_checks(struct repo *r, size_t sink, struct repo_catalog *c)
 		if ((e = find_entry(c, id)) != NULL &&
 		    (e->copies[sink].state == REPO_COPY_PRESENT ||
 			e->copies[sink].state == REPO_COPY_DAMAGED))
-			newest_check(
-			    store, &keys, i, end, &e->copies[sink].check);
+			newest_checks(store, &keys, i, end, &e->copies[sink]);
 	}
 out:
 	store_keys_free(&keys);

@@ -25,7 +25,7 @@ clean_data(struct store *store, const char *pipeline, const char *id,
     size_t *removed, struct hf_error *err)
 {
 	struct store_keys keys = { 0 };
-	char *prefix;
+	char *prefix, *sums = NULL;
 	int rc;
 
 	*removed = 0;
@@ -46,9 +46,16 @@ clean_data(struct store *store, const char *pipeline, const char *id,
 			goto out;
 		(*removed)++;
 	}
+	/* A run that was killed early left no object, but a store of folders
+	 * may have one for it.  It goes with the last key that is removed. */
+	if ((sums = sums_key(pipeline, id)) == NULL)
+		rc = repo_nomem(err);
+	else
+		rc = store_remove(store, sums, err);
 out:
 	store_keys_free(&keys);
 	free(prefix);
+	free(sums);
 	return rc;
 }
 

@@ -68,7 +68,7 @@ restore_and_look(struct look *look, const struct manifest_source *s,
 	struct check *c = look->c;
 	struct hf_request request = { .struct_size = sizeof request,
 		.kind = HF_KIND_FULL,
-		.max_streams = 2 };
+		.max_streams = repo_streams(c->r) };
 	char target[TARGET_MAX] = "";
 	struct options *options = NULL;
 	struct reading reading;

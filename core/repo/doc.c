@@ -21,9 +21,10 @@
 int
 doc_seal(const json_t *object, struct buf *out, struct hf_error *err)
 {
-	struct buf text = BUF_INIT;
+	struct sha256 *sha = NULL;
 	char hex[SHA256_HEX];
 	char *dump = NULL;
+	size_t len;
 	int rc;
 
 	if (!json_is_object(object) || json_object_size(object) == 0 ||
@@ -32,17 +33,29 @@ doc_seal(const json_t *object, struct buf *out, struct hf_error *err)
 		    err, HF_E_BUG, "a document that cannot be sealed");
 	if ((dump = json_dumps(object, JSON_INDENT(2))) == NULL)
 		return error_fail(err, HF_E_NOMEM, "no memory for a document");
-	if ((rc = buf_puts(&text, dump, err)) != HF_OK ||
-	    (rc = buf_puts(&text, "\n", err)) != HF_OK ||
-	    (rc = sha256_of(text.data, text.len, hex, err)) != HF_OK ||
-	    (rc = buf_append(
-		 out, text.data, text.len - (sizeof END - 1), err)) != HF_OK ||
-	    (rc = buf_puts(out, SEAL, err)) != HF_OK ||
-	    (rc = buf_puts(out, hex, err)) != HF_OK)
+	/* It ends in END but for the line feed.  A manifest may be large: it
+	 * is not copied more often than it has to be. */
+	len = strlen(dump) + 1 - (sizeof END - 1);
+	if (len + SEAL_LEN > DOC_MAX) {
+		rc = error_fail(err, HF_E_UNSUPPORTED,
+		    "a document of %zu bytes could never be read again, at "
+		    "most %u",
+		    len, DOC_MAX);
 		goto out;
-	rc = buf_puts(out, SEAL_END, err);
+	}
+	if ((rc = sha256_new(&sha, err)) != HF_OK)
+		goto out;
+	sha256_update(sha, dump, len);
+	sha256_update(sha, END, sizeof END - 1);
+	sha256_final(sha, hex);
+	sha256_free(sha);
+	if ((rc = buf_reserve(out, out->len + len + SEAL_LEN + 1, err)) ==
+		HF_OK &&
+	    (rc = buf_append(out, dump, len, err)) == HF_OK &&
+	    (rc = buf_puts(out, SEAL, err)) == HF_OK &&
+	    (rc = buf_puts(out, hex, err)) == HF_OK)
+		rc = buf_puts(out, SEAL_END, err);
 out:
-	buf_free(&text);
 	free(dump);
 	return rc;
 }

@@ -18,7 +18,8 @@ struct buf;
 struct hf_error;
 struct store;
 
-#define DOC_MAX (64u << 20)
+/* A manifest of 100,000 objects and facts has 60 MB. */
+#define DOC_MAX (256u << 20)
 
 /* Pretty-printed (indent 2, member order kept) and sealed, appended to buf. */
 int doc_seal(const json_t *object, struct buf *, struct hf_error *);

@@ -102,6 +102,7 @@ static int
 ask_sink(struct doctor *d, size_t i, struct hf_error *err)
 {
 	struct repo_sink *s = &d->r->sinks[i];
+	char text[400];
 
 	about(d, "sink", s->name);
 	if (open_sink(d->r, i, err) != HF_OK)
@@ -111,6 +112,8 @@ ask_sink(struct doctor *d, size_t i, struct hf_error *err)
 	if ((store_caps(s->store) & HF_CAP_IF_ABSENT) == 0)
 		found(d, HF_WARN, "put if absent", "this store has none",
 		    "Do not run the same pipeline from two places at once.");
+	if (fleets_share(d->r, i, text, sizeof text))
+		found(d, HF_WARN, "one fleet", text, FLEETS_HINT);
 	return ask_layout(d, s, err);
 }
 

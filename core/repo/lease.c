@@ -16,6 +16,9 @@
 #include "repo/owner.h"
 #include "repo/repo_private.h"
 
+/* One a second for thirty thousand years: a file with a higher number is not
+ * ours, and must not use up the numbers. */
+#define EPOCH_MAX UINT64_C(1000000000000)
 #define TRIES 8 /* lost races until it counts as held by somebody */
 
 /* Lock order: the renewing thread takes `lock` for its own fields only and
@@ -125,13 +128,12 @@ key_epoch(const char *key, uint64_t *epoch)
 	for (int i = 0; i < 20; i++) {
 		uint64_t digit = (uint64_t)(name[i] - '0');
 
-		if (name[i] < '0' || name[i] > '9' ||
-		    n > ((uint64_t)INT64_MAX - digit) / 10)
+		if (name[i] < '0' || name[i] > '9' || n > EPOCH_MAX)
 			return false;
 		n = n * 10 + digit;
 	}
 	*epoch = n;
-	return true;
+	return n <= EPOCH_MAX;
 }
 
 static int

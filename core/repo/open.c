@@ -36,12 +36,12 @@ open_sink(struct repo *r, size_t i, struct hf_error *err)
 		    s->who);
 	if (s->store != NULL)
 		return HF_OK;
-	if ((rc = config_resolve(r->env.config, item, &options, err)) == HF_OK)
-		rc = store_open(item->plugin, &ctx, options, &s->store, err);
-	if (rc != HF_OK) {
+	/* store_open says by itself what it was doing. */
+	if ((rc = config_resolve(r->env.config, item, &options, err)) != HF_OK)
+		return error_context(err, "opening %s", s->who);
+	if ((rc = store_open(item->plugin, &ctx, options, &s->store, err)) !=
+	    HF_OK)
 		s->store = NULL;
-		(void)error_context(err, "opening %s", s->who);
-	}
 	return rc;
 }
 

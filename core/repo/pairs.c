@@ -5,32 +5,46 @@
 #include "repo/repo_private.h"
 
 int
+pairs_append(
+    struct text_pair **pairs, size_t *n, const char *key, const char *value)
+{
+	struct text_pair *grown = *pairs;
+
+	/* A list of 2^k is full. */
+	if ((*n & (*n - 1)) == 0) {
+		grown =
+		    reallocarray(*pairs, *n == 0 ? 1 : 2 * *n, sizeof *grown);
+		if (grown == NULL)
+			return HF_E_NOMEM;
+		*pairs = grown;
+	}
+	grown[*n].key = strdup(key);
+	grown[*n].value = strdup(value);
+	if (grown[*n].key == NULL || grown[*n].value == NULL) {
+		free(grown[*n].key);
+		free(grown[*n].value);
+		return HF_E_NOMEM;
+	}
+	(*n)++;
+	return HF_OK;
+}
+
+int
 pairs_add(
     struct text_pair **pairs, size_t *n, const char *key, const char *value)
 {
-	struct text_pair *grown, *p = NULL;
 	char *copy;
 
-	for (size_t i = 0; i < *n && p == NULL; i++)
-		if (strcmp((*pairs)[i].key, key) == 0)
-			p = &(*pairs)[i];
-	if ((copy = strdup(value)) == NULL)
-		return HF_E_NOMEM;
-	if (p != NULL) {
-		free(p->value);
-		p->value = copy;
+	for (size_t i = 0; i < *n; i++) {
+		if (strcmp((*pairs)[i].key, key) != 0)
+			continue;
+		if ((copy = strdup(value)) == NULL)
+			return HF_E_NOMEM;
+		free((*pairs)[i].value);
+		(*pairs)[i].value = copy;
 		return HF_OK;
 	}
-	if ((grown = realloc(*pairs, (*n + 1) * sizeof *grown)) == NULL)
-		goto err;
-	*pairs = grown;
-	if ((grown[*n].key = strdup(key)) == NULL)
-		goto err;
-	grown[(*n)++].value = copy;
-	return HF_OK;
-err:
-	free(copy);
-	return HF_E_NOMEM;
+	return pairs_append(pairs, n, key, value);
 }
 
 void

@@ -135,6 +135,8 @@ put_manifest(struct store *store, const struct manifest *m, bool *published,
 	if ((rc = manifest_to_json(m, &json, err)) != HF_OK ||
 	    (rc = doc_seal(json, &text, err)) != HF_OK)
 		goto out;
+	json_decref(json);
+	json = NULL;
 	*published = true;
 	rc = store_put_all(store, key, exclusive ? HF_PUT_IF_ABSENT : 0,
 	    text.data, text.len, err);

@@ -11,6 +11,7 @@
 #include "base/key.h"
 #include "base/secret.h"
 #include "config/config.h"
+#include "flow/flow.h"
 #include "plugin/filter.h"
 #include "plugin/store.h"
 #include "repo/repo_private.h"
@@ -19,6 +20,16 @@ int
 repo_nomem(struct hf_error *err)
 {
 	return error_fail(err, HF_E_NOMEM, "no memory");
+}
+
+/* Two at least, so that one can wait for the database while the other one's
+ * bytes are worked on. */
+uint32_t
+repo_streams(const struct repo *r)
+{
+	unsigned n = flow_workers(r->env.flow);
+
+	return n > 2 ? n : 2;
 }
 
 char *

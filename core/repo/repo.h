@@ -99,6 +99,8 @@ struct repo_copy {
 	enum repo_copy_state state;
 	struct manifest *manifest; /* when present */
 	struct repo_check check;   /* the newest; at_ms 0: none yet */
+	struct repo_check proved;  /* the newest that restored it, when that is
+				    * not check */
 };
 struct repo_backup_entry {
 	char id[40];

@@ -23,9 +23,6 @@ struct store_keys;
 
 #define PROGRAM_NAME "holdfast"
 
-/* A manifest, a check or a report is small; a hostile one is not read. */
-#define CHECK_MAX (4u << 20)
-
 struct repo_sink {
 	const struct config_sink *config;
 	const char *name;
@@ -59,6 +56,8 @@ struct repo {
  * caller frees.  NULL: no memory, or it does not fit. */
 char *repo_key(const char *pipeline, const char *fmt, ...) HF_PRINTF(2, 3);
 int repo_nomem(struct hf_error *);
+/* Writers or readers that an engine may have open at once. */
+uint32_t repo_streams(const struct repo *);
 /* A thread was left behind in this sink's plugin; own: its filters. */
 void repo_sink_stuck(struct repo *, size_t sink, struct filter *const *own);
 void
@@ -138,6 +137,13 @@ int
 known_refuse(const struct repo *, const struct repo_sink *, struct hf_error *);
 /* Best effort. */
 void known_remember(const struct repo *, const struct repo_sink *);
+
+/* ---- fleets.c ---- */
+/* Does another fleet keep a pipeline of this name in the sink (which is open)?
+ * Their backups would stand in one list.  text says by what it is known. */
+#define FLEETS_HINT \
+	"Give one of them another pipeline name, or a sink of its own."
+bool fleets_share(struct repo *, size_t sink, char *text, size_t cap);
 
 /* ---- clean.c ---- */
 /* Remove what runs before this lease's left in one sink. */
@@ -219,9 +225,12 @@ void report_restore(struct repo *, const struct repo_backup_entry *,
 void report_verify(struct repo *, const struct repo_verify_result *, bool deep);
 
 /* ---- pairs.c ---- */
-/* A growing list of text_pair. */
+/* A growing list of text_pair.  pairs_add replaces the value of a key that is
+ * there, and looks at all of them for that; pairs_append does not. */
 int
 pairs_add(struct text_pair **, size_t *n, const char *key, const char *value);
+int pairs_append(
+    struct text_pair **, size_t *n, const char *key, const char *value);
 void pairs_free(struct text_pair **, size_t *n);
 
 /* ---- verify.c ---- */

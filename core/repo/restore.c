@@ -7,6 +7,7 @@
 #include "config/config.h"
 #include "flow/in.h"
 #include "plugin/engine.h"
+#include "plugin/loader.h"
 #include "plugin/options.h"
 #include "plugin/store.h"
 #include "repo/repo_private.h"
@@ -96,9 +97,7 @@ run_engine(struct job *job, const struct config_item *item, const char *target,
 	struct source_hooks hooks = { NULL, on_result, job };
 	struct hf_request request = { .struct_size = sizeof request,
 		.kind = HF_KIND_FULL,
-		.max_streams = job->r->env.config->workers > 2
-				   ? job->r->env.config->workers
-				   : 2,
+		.max_streams = repo_streams(job->r),
 		.flags = (job->opts->in_place ? HF_RESTORE_IN_PLACE : 0) |
 			 (job->opts->force ? HF_RESTORE_FORCE : 0),
 		.target = target,
@@ -371,6 +370,33 @@ no_source(struct job *job, const struct manifest *m, struct hf_error *err)
 	return HF_E_NOTFOUND;
 }
 
+/* One target for several sources is a folder with a place in it for each: a
+ * server has nothing like that. */
+static int
+one_by_one(struct job *job, const struct manifest *m, struct hf_error *err)
+{
+	const struct config_item *item;
+	int rc;
+
+	for (size_t i = 0; i < m->nsources; i++) {
+		const struct manifest_source *s = &m->sources[i];
+
+		if ((rc = source_find(job->r, s, m, &item, err)) != HF_OK)
+			return rc;
+		if ((item->plugin->engine.flags & HF_ENGINE_SERVER) == 0)
+			continue;
+		(void)error_fail(err, HF_E_INVALID,
+		    "backup %s has %zu sources, and source %s (%s) cannot be "
+		    "restored below a common place",
+		    job->e->id, m->nsources, s->name, s->engine);
+		error_hint(err,
+		    "Restore one after the other: --source %s --to PLACE.",
+		    s->name);
+		return HF_E_INVALID;
+	}
+	return HF_OK;
+}
+
 static int
 restore_all(struct job *job, struct hf_error *err)
 {
@@ -387,6 +413,9 @@ restore_all(struct job *job, struct hf_error *err)
 	for (size_t i = 0; i < m->nsources; i++)
 		if (only == NULL || strcmp(only, m->sources[i].name) == 0)
 			job->total += raw_size(&m->sources[i]);
+	if (chosen > 1 && job->opts->target != NULL &&
+	    (rc = one_by_one(job, m, err)) != HF_OK)
+		return rc;
 	if (chosen > 1 && job->opts->target != NULL && !job->opts->dry_run &&
 	    (rc = file_mkdirs(job->opts->target, err)) != HF_OK)
 		return rc;

@@ -227,8 +227,10 @@ remove_file(struct hf_store *s, const char *key, int folder, const char *name,
 	struct stat st;
 
 	if (fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
-		if (errno == ENOENT)
+		if (errno == ENOENT) {
+			path_sweep(folder);
 			return HF_OK;
+		}
 	} else if (S_ISDIR(st.st_mode)) {
 		return HF_OK; /* the folder of other keys, not this object */
 	} else if (!S_ISREG(st.st_mode)) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "path.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -228,4 +229,39 @@ path_prune(struct hf_store *s, const char *key)
 		removed = unlinkat(fd, last, AT_REMOVEDIR) == 0;
 		(void)close(fd);
 	}
+}
+
+#define DEPTH 64
+
+static void
+sweep(int folder, int depth)
+{
+	int sub, fd = openat(folder, ".", FOLDER_FLAGS);
+	struct dirent *e;
+	DIR *dir;
+
+	if (fd < 0)
+		return;
+	if ((dir = fdopendir(fd)) == NULL) {
+		(void)close(fd);
+		return;
+	}
+	while ((e = readdir(dir)) != NULL) {
+		/* Only an empty folder can be removed this way. */
+		if (!path_name_valid(e->d_name) ||
+		    unlinkat(fd, e->d_name, AT_REMOVEDIR) == 0 ||
+		    (errno != ENOTEMPTY && errno != EEXIST) || depth == 0 ||
+		    (sub = openat(fd, e->d_name, FOLDER_FLAGS)) < 0)
+			continue;
+		sweep(sub, depth - 1);
+		(void)close(sub);
+		(void)unlinkat(fd, e->d_name, AT_REMOVEDIR);
+	}
+	(void)closedir(dir);
+}
+
+void
+path_sweep(int folder)
+{
+	sweep(folder, DEPTH);
 }

@@ -26,6 +26,10 @@ path_sync(struct hf_store *, const char *key, int folder, struct hf_error *);
  * ends it silently. */
 void path_prune(struct hf_store *, const char *key);
 
+/* Remove the empty folders below an open one: what is left of a process that
+ * was killed between making a folder and using it. */
+void path_sweep(int folder);
+
 /* Can a file of this name be (part of) an object? */
 bool path_name_valid(const char *name);
 

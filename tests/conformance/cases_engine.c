@@ -178,8 +178,8 @@ twice_the_same(struct session *s)
 static void
 unknown_requests_refused(struct session *s)
 {
-	char dir[TARGET_MAX], target[TARGET_MAX], before[SHA256_HEX],
-	    after[SHA256_HEX];
+	char dir[TARGET_MAX], target[TARGET_MAX], before[STATE_MAX],
+	    after[STATE_MAX];
 	struct memio m, kept;
 
 	memio_init(&m);
@@ -206,12 +206,12 @@ unknown_requests_refused(struct session *s)
 	memio_clear(&m);
 	engines_keep(s, &kept);
 	engines_target(s, "copy", dir, target);
-	data_tree(dir, before);
+	engines_state(s, dir, target, before);
 	for (unsigned bit = 2; bit < 32; bit++)
 		expect(s, engines_restore(s, &kept, target, 1u << bit, 1),
 		    HF_E_UNSUPPORTED, "restore with the unknown flag bit %u",
 		    bit);
-	data_tree(dir, after);
+	engines_state(s, dir, target, after);
 	CHECK(strcmp(before, after) == 0, "a refused restore left something");
 	memio_clear(&kept);
 }
@@ -219,21 +219,21 @@ unknown_requests_refused(struct session *s)
 static void
 taken_target_refused(struct session *s)
 {
-	char dir[TARGET_MAX], target[TARGET_MAX], before[SHA256_HEX],
-	    after[SHA256_HEX];
+	char dir[TARGET_MAX], target[TARGET_MAX], before[STATE_MAX],
+	    after[STATE_MAX];
 	struct memio m;
 
 	engines_keep(s, &m);
 	engines_target(s, "copy", dir, target);
 	expect(s, engines_restore(s, &m, target, 0, 4), HF_OK, "restore");
-	data_tree(dir, before);
+	engines_state(s, dir, target, before);
 	for (int i = 0; i < 2; i++) {
 		expect(s,
 		    engines_restore(
 			s, &m, target, i == 0 ? 0 : HF_RESTORE_FORCE, 4),
 		    HF_E_EXISTS, "restore to a target that is taken");
 		engines_none_open(&m, "a refused restore");
-		data_tree(dir, after);
+		engines_state(s, dir, target, after);
 		CHECK(strcmp(before, after) == 0,
 		    "a refused restore changed the target");
 	}
@@ -303,22 +303,29 @@ restore_options(struct session *s)
 static void
 discarding(struct session *s)
 {
-	char dir[TARGET_MAX], target[TARGET_MAX], before[SHA256_HEX],
-	    after[SHA256_HEX];
+	const bool server = (OPS(s)->flags & HF_ENGINE_SERVER) != 0;
+	char dir[TARGET_MAX], target[TARGET_MAX], before[STATE_MAX],
+	    after[STATE_MAX];
 	struct memio m;
 
 	if (OPS(s)->discard == NULL)
 		verdict_skip("it has no discard");
 	engines_keep(s, &m);
 	engines_target(s, "copy", dir, target);
-	data_tree(dir, before);
+	engines_state(s, dir, target, before);
 	OPS(s)->discard(s->engine, target); /* nothing there yet */
+	/* A server may have been started for the target, and is gone with
+	 * it. */
+	if (server)
+		engines_target(s, "copy again", dir, target);
 	expect(s, engines_restore(s, &m, target, 0, 4), HF_OK, "restore");
 	engines_sound(s, target, &m);
 	OPS(s)->discard(s->engine, target);
-	data_tree(dir, after);
+	engines_state(s, dir, target, after);
 	CHECK(strcmp(before, after) == 0, "discard left something in %s", dir);
 	OPS(s)->discard(s->engine, target);
+	if (server)
+		engines_target(s, "and again", dir, target);
 	expect(s, engines_restore(s, &m, target, 0, 4), HF_OK,
 	    "restore to where something was discarded");
 	memio_clear(&m);

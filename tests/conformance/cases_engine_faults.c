@@ -126,7 +126,7 @@ backup_cancelled(struct session *s)
 
 struct attempt {
 	const char *target;
-	char before[SHA256_HEX];
+	char before[STATE_MAX];
 	const char *dir;
 	uint32_t flags;
 };
@@ -135,12 +135,12 @@ static void
 failed_restore(struct session *s, struct memio *m, const struct attempt *a,
     int status, const char *what)
 {
-	char after[SHA256_HEX];
+	char after[STATE_MAX];
 
 	expect(s, engines_restore(s, m, a->target, a->flags, 2), status,
 	    "restore, %s", what);
 	engines_none_open(m, what);
-	data_tree(a->dir, after);
+	engines_state(s, a->dir, a->target, after);
 	CHECK(strcmp(a->before, after) == 0,
 	    "restore, %s: the target is not as it was", what);
 	atomic_store(&s->cancel.requested, 0);
@@ -231,7 +231,7 @@ in_fails(struct session *s)
 	engines_keep(s, &m);
 	calls = count_restore_calls(s, &m, &bytes);
 	engines_target(s, "copy", dir, target);
-	data_tree(dir, a.before);
+	engines_state(s, dir, target, a.before);
 	fail_each_read(s, &m, &a, calls);
 	damage_each_place(s, &m, &a, bytes);
 	cancel_restore(s, &m, &a, calls);
@@ -257,7 +257,7 @@ in_fails_in_place(struct session *s)
 	calls = count_restore_calls(s, &m, &bytes);
 	engines_target(s, "copy", dir, target);
 	expect(s, engines_restore(s, &m, target, 0, 2), HF_OK, "restore");
-	data_tree(dir, a.before);
+	engines_state(s, dir, target, a.before);
 	fail_each_read(s, &m, &a, calls);
 	damage_each_place(s, &m, &a, bytes);
 	cancel_restore(s, &m, &a, calls);
@@ -276,7 +276,7 @@ missing_object(struct session *s)
 	engines_keep(s, &m);
 	memio_init(&empty);
 	engines_target(s, "copy", dir, target);
-	data_tree(dir, a.before);
+	engines_state(s, dir, target, a.before);
 	failed_restore(
 	    s, &empty, &a, EXPECT_FAILURE, "from a backup without objects");
 	memio_clear(&empty);

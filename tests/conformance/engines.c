@@ -65,6 +65,29 @@ engines_restore(struct session *s, struct memio *m, const char *target,
 	return OPS(s)->restore(s->engine, &req, ins, 1, &s->err);
 }
 
+void
+engines_state(struct session *s, const char *dir, const char *target,
+    char state[STATE_MAX])
+{
+	char value[1024] = "";
+	int status;
+
+	if ((OPS(s)->flags & HF_ENGINE_SERVER) == 0) {
+		data_tree(dir, state);
+		return;
+	}
+	if (OPS(s)->query == NULL || s->setup->query == NULL) {
+		(void)snprintf(state, STATE_MAX, "unknown without --query");
+		return;
+	}
+	status = OPS(s)->query(
+	    s->engine, target, s->setup->query, value, sizeof value, &s->err);
+	(void)snprintf(state, STATE_MAX, "%s: %.1000s",
+	    status == HF_OK ? "answers" : "no answer",
+	    status == HF_OK ? value : "");
+	error_clear(&s->err);
+}
+
 static int
 no_failure(void *arg, const struct hf_finding *f)
 {

@@ -26,6 +26,13 @@ engines_target(struct session *, const char *name, char *dir, char *target);
 int engines_restore(struct session *, struct memio *, const char *target,
     uint32_t flags, uint32_t max_streams);
 
+/* What stands at a target, to be compared with later: of a path a hash over
+ * its folder; of a place on a server, whose files are nobody's business, the
+ * answer to --query. */
+#define STATE_MAX 1200
+void engines_state(struct session *, const char *dir, const char *target,
+    char state[STATE_MAX]);
+
 /* inspect finds nothing wrong with the target. */
 void engines_sound(struct session *, const char *target, struct memio *);
 

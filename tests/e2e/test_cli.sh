@@ -219,6 +219,14 @@ hf 10 $f restore shop --to never.db --at 1970-01-01T00:00:00Z
 hf 0 $f verify shop --deep
 hf 0 $f list shop
 out 'deep '
+# A plain verify does not hide it.
+hf 0 $f verify shop
+hf 0 $f list shop
+grep -q 'verify [0-9]s, deep [0-9]s' out || fail 'deep is hidden'
+hf 0 $f list shop --json
+json out '.pipelines[0].backups[-1].copies[0] | .check.kind == "verify" and .proved.kind == "deep" and .proved.passed'
+hf 0 $f show shop
+out 'verify passed' ', deep passed'
 hf 0 $f status
 out ok
 hf 0 $f status shop --json
@@ -251,6 +259,70 @@ hf 0 $f restore shop --in-place --yes
 out 'in place' safety
 same 'rows after a restore in place' "$(sqlite3 data/app.db 'SELECT sum(x) FROM t')" 3
 
+# ---- what an engine takes beyond that ----
+cat >server.json <<'END'
+{
+  "version": 1,
+  "state_dir": "server-state",
+  "filters": { "gz": { "type": "gzip" } },
+  "sinks": { "near": { "type": "dir", "path": "server-a" } },
+  "defaults": { "through": ["gz"], "to": ["near"] },
+  "pipelines": {
+    "one": { "from": { "engine": "testserver", "objects": 3 } },
+    "raw": { "from": { "engine": "testserver", "objects": 3 }, "through": [] },
+    "two": { "from": [ { "engine": "testserver", "name": "main" },
+                       { "engine": "sqlite", "name": "app", "path": "data/app.db" } ] }
+  }
+}
+END
+s="-c server.json --plugin-dir $TEST_PLUGINS"
+hf 0 $s backup --all
+hf 0 $s restore one --to here --only table public.orders --only "view" "a b" \
+  --no-owner --role keeper --database shop -o tell=x
+out 'only 0: table public.orders' 'only 1: view a b' 'no owner: yes' \
+  'role: keeper' 'database: shop' 'told: x'
+err 'with     only=table public.orders' 'with     no_owner=true'
+hf 0 $s restore one --to there --only table public.orders -n
+err 'with     only=table public.orders'
+[ ! -e there ] || fail 'a dry run restored'
+hf 0 $s restore one --to there -o only='table a' -o only='table b'
+out 'only 0: table a' 'only 1: table b'
+hf 2 $s restore one --to more --only table
+err '--only needs two words: --only KIND NAME'
+hf 2 $s restore one --to more --role ''
+err '--role needs a name'
+hf 2 $f restore shop --to more --only table orders
+err '--only: the engine sqlite (source sqlite)' 'no option "only"'
+hf 2 $f restore shop --to more --no-owner -n
+err '--no-owner: the engine sqlite'
+[ ! -e more ] || fail 'a refused restore left something'
+# A server has no place below a place.
+hf 2 $s restore two --to 'host=db dbname=x'
+err 'has 2 sources' '--source main --to PLACE'
+hf 2 $s restore two --to 'host=db dbname=x' -n
+[ ! -e 'host=db dbname=x' ] || fail 'a folder was made of a conninfo'
+hf 0 $s restore two --to alone --source main --role keeper
+hf 2 $s restore two --to alone --source app --role keeper
+err 'the engine sqlite (source app)'
+# A password that somebody typed is not written down.
+hf 10 $s restore one --to 'nowhere/password=hunter22'
+no_err hunter22
+no_out hunter22
+err 'password=********'
+grep -rq hunter22 server-a && fail 'a password in a report'
+hf 10 $s restore one --to 'nowhere/password=hunter22' --json
+no_out hunter22
+# By hand: objects that are scripts go to the tool that the engine names.
+hf 0 $s show one
+out 'cat *.sql.gz | gunzip -c | consume -d NEW'
+no_out '> /tmp/'
+hf 0 $s show raw
+out 'cat *.sql | consume -d NEW'
+hf 0 $s show two
+out 'cat main/*.sql.gz | gunzip -c | consume -d NEW' '/tmp/app.db'
+(cd server-a/one/data/*/ && cat *.sql.gz | gunzip -c) >by-hand
+cat here/*.sql | cmp -s - by-hand || fail 'the scripts by hand'
+
 # ---- one pipeline fails, the others do not ----
 sed 's|data/log.db|data/none.db|' fleet.json >half.json
 hf 10 -c half.json backup --all
@@ -264,10 +336,35 @@ out FAIL none.db
 
 # ---- a sink is missing ----
 sed 's|"path": "b"|"path": "/proc/nothing/here"|' fleet.json >part.json
+hf 10 -c part.json verify shop --sink far
+same 'how often the sink is said to be opened' "$(grep -c 'while: opening sink far' err)" 1
 hf 3 -c part.json backup shop
 out 'near ok' 'far FAILED'
 hf 3 -c part.json backup shop --json
 json out '.backups[0].result == "partial" and .backups[0].sinks[1].ok == false'
+
+# ---- two fleets, one list ----
+sed 's|"version": 1,|"version": 1, "environment": "staging",|' fleet.json >staging.json
+# An id has whole seconds.
+sleep 1
+hf 0 $f backup logs
+no_err 'two fleets'
+sleep 1
+hf 0 -c staging.json backup logs
+err 'two fleets seem to share it' 'is of environment ""' 'this is "staging"'
+hf 0 $f doctor logs
+out 'one fleet' 'is of environment "staging"'
+if unshare --uts true 2>/dev/null; then
+  sleep 1
+  hf 0 $f backup logs
+  sleep 1
+  elsewhere() { unshare --uts sh -c 'hostname elsewhere; exec "$@"' sh "$HOLDFAST" $f "$@"; }
+  # A host that goes on where another one stopped was moved; two take turns.
+  run 0 elsewhere backup logs
+  no_err 'two fleets'
+  hf 0 $f backup logs
+  err 'two fleets' 'host elsewhere has made backup'
+fi
 
 # ---- what was not asked for ----
 code=0

@@ -19,7 +19,8 @@ enum {
 	OPT_FORMAT,
 	OPT_DRY,
 	OPT_JOBS,
-	OPT_PAIR
+	OPT_PAIR,
+	OPT_ONLY
 };
 
 static const struct arg_option program_options[] = {
@@ -35,6 +36,7 @@ static const struct arg_option run_options[] = {
 	{ OPT_DRY, 'n', "dry-run", NULL, NULL, false, "only look" },
 	{ OPT_JOBS, 'j', "jobs", "N", NULL, false, "how many at once" },
 	{ OPT_PAIR, 'o', "option", "KEY=VALUE", NULL, true, "a pair" },
+	{ OPT_ONLY, 0, "only", "KIND NAME", NULL, true, "two words" },
 	{ .id = 0 },
 };
 
@@ -65,6 +67,46 @@ static const struct arg_table table = {
 	status = args_parse(                                \
 	    &table, (int)(sizeof argv / sizeof *argv), argv, &args, &err)
 #define W(s) ((char[]){ s })
+
+static void
+option_takes_two_words(void **state)
+{
+	PARSE(W("run"), W("--only"), W("table"), W("public.orders"), W("one"),
+	    W("--only=view"), W("public.totals"), W("--only"), W("table"),
+	    W("-x"));
+	(void)state;
+	assert_int_equal(status, HF_OK);
+	assert_int_equal(args_count(args, OPT_ONLY), 3);
+	assert_string_equal(args_value(args, OPT_ONLY, 0), "table");
+	assert_string_equal(args_second(args, OPT_ONLY, 0), "public.orders");
+	assert_string_equal(args_value(args, OPT_ONLY, 1), "view");
+	assert_string_equal(args_second(args, OPT_ONLY, 1), "public.totals");
+	assert_string_equal(args_second(args, OPT_ONLY, 2), "-x");
+	assert_null(args_second(args, OPT_ONLY, 3));
+	assert_null(args_second(args, OPT_PAIR, 0));
+	assert_int_equal(args_noperands(args), 1);
+	args_free(args);
+}
+
+#define TOO_FEW(...)                                                        \
+	do {                                                                \
+		PARSE(__VA_ARGS__);                                         \
+		assert_int_equal(status, HF_E_INVALID);                     \
+		assert_null(args);                                          \
+		assert_string_equal(                                        \
+		    err.cause, "--only needs two words: --only KIND NAME"); \
+	} while (0)
+
+static void
+option_of_two_words_is_not_content_with_one(void **state)
+{
+	(void)state;
+	TOO_FEW(W("run"), W("--only"));
+	TOO_FEW(W("run"), W("--only"), W("table"));
+	TOO_FEW(W("run"), W("--only"), W("table"), W("--dry-run"));
+	TOO_FEW(W("run"), W("--only"), W("--dry-run"), W("table"));
+	TOO_FEW(W("run"), W("--only=table"));
+}
 
 static void
 options_stand_before_and_behind_the_verb(void **state)
@@ -392,7 +434,7 @@ help_in_json_has_the_same_table(void **state)
 	json_array_foreach(list, i, one) assert_string_equal(
 	    json_string_value(json_object_get(one, "name")), verbs[i].name);
 	one = json_array_get(list, 0);
-	assert_int_equal(json_array_size(json_object_get(one, "options")), 3);
+	assert_int_equal(json_array_size(json_object_get(one, "options")), 4);
 	json_decref(doc);
 }
 
@@ -400,6 +442,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(option_takes_two_words),
+		cmocka_unit_test(option_of_two_words_is_not_content_with_one),
 		cmocka_unit_test(options_stand_before_and_behind_the_verb),
 		cmocka_unit_test(values_are_attached_or_follow),
 		cmocka_unit_test(switches_before_a_value_share_its_word),

@@ -92,6 +92,36 @@ secrets_do_not_reach_an_error(void **state)
 }
 
 static void
+passwords_in_a_place_are_secrets(void **state)
+{
+	static const char *const places[][2] = {
+		{ "host=db password=hunter22 dbname=a",
+		    "host=db password=******** dbname=a" },
+		{ "password = 'a b\\'c' host=db",
+		    "password = '******' host=db" },
+		{ "sslpassword=swordfish", "sslpassword=*********" },
+		{ "postgresql://me:hunter22@db:5432/a",
+		    "postgresql://me:********@db:5432/a" },
+		{ "postgresql://me@db/a?user=x&password=hunter22&port=1",
+		    "postgresql://me@db/a?user=x&password=********&port=1" },
+		{ "postgresql://db:5432/a@b", "postgresql://db:5432/a@b" },
+		{ "/data/password/app.db", "/data/password/app.db" },
+		{ "password", "password" },
+		{ "password='open", "password='****" },
+	};
+	char text[100];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+		secret_add_within(places[i][0]);
+		(void)snprintf(text, sizeof text, "%s", places[i][0]);
+		secret_scrub(text);
+		assert_string_equal(text, places[i][1]);
+		secret_forget();
+	}
+}
+
+static void
 keys_that_could_leave_the_store_are_refused(void **state)
 {
 	static const char *const good[] = { "a", "a/b.json",
@@ -219,6 +249,7 @@ main(void)
 		cmocka_unit_test(a_full_error_slot_keeps_the_outermost_frame),
 		cmocka_unit_test(an_error_may_be_unwanted),
 		cmocka_unit_test(secrets_do_not_reach_an_error),
+		cmocka_unit_test(passwords_in_a_place_are_secrets),
 		cmocka_unit_test(keys_that_could_leave_the_store_are_refused),
 		cmocka_unit_test(any_name_becomes_a_key_of_its_own),
 		cmocka_unit_test(a_key_of_every_length_is_valid),

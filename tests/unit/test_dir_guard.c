@@ -23,6 +23,7 @@
 #include "base/file.h"
 #include "plugin/store.h"
 #include "support/dir_kit.h"
+#include "support/skipped.h"
 
 /* ---- links ---- */
 
@@ -184,7 +185,7 @@ a_full_disk_is_a_clear_error_and_harms_nothing(void **state)
 	assert_non_null(data);
 	if (!mount_small_disk()) {
 		free(data);
-		skip();
+		SKIP();
 	}
 	s = open_store();
 	put(s, "a/b", "earlier");
@@ -239,7 +240,7 @@ a_read_only_disk_can_be_read(void **state)
 
 	(void)state;
 	if (!mount_small_disk())
-		skip();
+		SKIP();
 	s = open_store();
 	put(s, "a/b", "text");
 	store_close(s);
@@ -374,5 +375,6 @@ main(void)
 		CASE(the_check_passes_and_leaves_nothing),
 	};
 
-	return cmocka_run_group_tests(tests, load, dir_kit_unload);
+	return skipped_exit(
+	    cmocka_run_group_tests(tests, load, dir_kit_unload));
 }

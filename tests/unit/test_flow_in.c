@@ -637,6 +637,45 @@ several_readers_work_at_once(void **state)
 	kit_close(&k);
 }
 
+/* Looking through all of them each time would take minutes. */
+static void
+names_among_a_hundred_thousand_are_found_at_once(void **state)
+{
+	enum { MANY = 100000 };
+	const char **facts = calloc(2 * MANY + 1, sizeof *facts);
+	struct flow_object *objects = calloc(MANY, sizeof *objects);
+	char(*names)[16] = calloc(MANY, sizeof *names);
+	struct hf_error err = { .status = HF_OK };
+	struct in_options opts = {
+		.facts = facts, .objects = objects, .nobjects = MANY
+	};
+	clock_t before = clock();
+	struct hf_reader *r;
+	struct hf_in *in;
+	struct kit k;
+
+	(void)state;
+	kit_open(&k, NULL, 0);
+	for (size_t i = 0; i < MANY; i++) {
+		(void)snprintf(names[i], sizeof *names, "%zu", i * 7919 % MANY);
+		facts[2 * i] = facts[2 * i + 1] = objects[i].name = names[i];
+	}
+	assert_int_equal(in_new(k.flow, &opts, &in, &err), HF_OK);
+	for (size_t i = 0; i < MANY; i++) {
+		assert_ptr_equal(in->ops->fact(in, names[i]), names[i]);
+		/* It ends before the second byte: so it was found. */
+		assert_int_equal(
+		    in->ops->open(in, names[i], 1, 1, &r, &err), HF_E_INVALID);
+	}
+	assert_null(in->ops->fact(in, "x"));
+	in_free(in);
+	kit_close(&k);
+	free(names);
+	free(facts);
+	free(objects);
+	assert_true((clock() - before) / CLOCKS_PER_SEC < 20);
+}
+
 int
 main(void)
 {
@@ -644,6 +683,8 @@ main(void)
 		cmocka_unit_test(ranges_at_all_edges_come_back),
 		cmocka_unit_test(a_range_reads_its_frames_only),
 		cmocka_unit_test(names_sizes_and_facts_are_told),
+		cmocka_unit_test(
+		    names_among_a_hundred_thousand_are_found_at_once),
 		cmocka_unit_test(one_flipped_bit_anywhere_is_found),
 		cmocka_unit_test(every_truncation_and_extra_bytes_are_found),
 		cmocka_unit_test(a_range_of_a_truncated_object_is_damage),

@@ -710,6 +710,43 @@ a_backup_without_sinks_is_refused(void **state)
 	kit_close(&k);
 }
 
+/* An engine tells one a table.  Looking through all of them each time would
+ * take minutes. */
+static void
+a_hundred_thousand_facts_take_no_time(void **state)
+{
+	enum { MANY = 100000 };
+	struct hf_error err = { .status = HF_OK };
+	const char *key, *value;
+	clock_t before = clock();
+	struct kit_backup b;
+	char text[32];
+	struct kit k;
+
+	(void)state;
+	kit_open(&k, NULL, 0);
+	kit_backup(&k, &b, 1, "");
+	kit_start(&k, &b);
+	for (int again = 0; again < 2; again++)
+		for (int i = 0; i < MANY; i++) {
+			(void)snprintf(
+			    text, sizeof text, "%d", i * 7919 % MANY);
+			assert_int_equal(b.out->ops->fact(b.out, text,
+					     again == 0 ? "old" : text, &err),
+			    HF_OK);
+		}
+	for (int i = 0; i < MANY; i++) {
+		(void)snprintf(text, sizeof text, "%d", i * 7919 % MANY);
+		assert_true(out_fact_at(b.out, (size_t)i, &key, &value));
+		assert_string_equal(key, text);
+		assert_string_equal(value, text);
+	}
+	assert_false(out_fact_at(b.out, MANY, &key, &value));
+	outflow_free(b.outflow);
+	kit_close(&k);
+	assert_true((clock() - before) / CLOCKS_PER_SEC < 20);
+}
+
 int
 main(void)
 {
@@ -719,6 +756,7 @@ main(void)
 		cmocka_unit_test(a_name_is_taken_once),
 		cmocka_unit_test(an_index_is_never_taken_for_an_object),
 		cmocka_unit_test(facts_are_kept_and_replaced),
+		cmocka_unit_test(a_hundred_thousand_facts_take_no_time),
 		cmocka_unit_test(eight_writers_share_few_frames),
 		cmocka_unit_test(writers_held_open_let_others_pass),
 		cmocka_unit_test(memory_is_bounded_while_a_sink_is_slow),

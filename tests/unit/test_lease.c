@@ -280,6 +280,29 @@ a_damaged_lease_holds_until_it_expires(void **state)
 	lease_release(l);
 }
 
+/* The next number after the highest that fits would be none. */
+static void
+a_file_with_an_impossible_number_is_no_lease(void **state)
+{
+	static const char *const junk[] = { "09223372036854775807",
+		"18446744073709551615", "00000001000000000001" };
+	struct store *s = open_store(SINK);
+	struct hf_error err = { 0 };
+	char key[64];
+	struct lease *l;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof junk / sizeof *junk; i++) {
+		(void)snprintf(key, sizeof key, "shop/lease/%s.json", junk[i]);
+		assert_int_equal(
+		    store_put_all(s, key, 0, "junk", 4, &err), HF_OK);
+		assert_int_equal(acquire(s, "run-one", LONG, &l), HF_OK);
+		assert_int_equal(lease_epoch(l), i + 1);
+		assert_int_equal(lease_check(l, &err), HF_OK);
+		lease_release(l);
+	}
+}
+
 static void
 a_store_without_conditions_still_shows_who_is_there(void **state)
 {
@@ -388,6 +411,7 @@ main(void)
 		T(a_lease_is_renewed_while_held),
 		T(a_lease_that_cannot_be_renewed_is_lost_in_time),
 		T(a_damaged_lease_holds_until_it_expires),
+		T(a_file_with_an_impossible_number_is_no_lease),
 		T(a_store_without_conditions_still_shows_who_is_there),
 		T(of_eight_processes_one_gets_the_lease),
 		T(of_eight_processes_one_gets_it_in_a_folder),

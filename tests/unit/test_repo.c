@@ -380,6 +380,28 @@ what_a_killed_run_left_is_never_listed_and_cleared_by_the_next(void **state)
 	}
 }
 
+/* Killed between making a folder and giving a file its name in it. */
+static void
+empty_folders_of_a_killed_run_go_too(void **state)
+{
+	char id[40], dead[40] = "";
+	const char *file;
+
+	(void)state;
+	killed_run(REPOFIX_ONE, FROM(THREE ",\"exit_at\":2") TO_ONE GZ);
+	file = strstr(repofix_find(&x, "a/shop/data", ".gz"), "/data/");
+	memcpy(dead, file + 6, 25);
+	assert_int_equal(unlink(repofix_find(&x, "a/shop/data", ".gz")), 0);
+	assert_int_equal(
+	    mkdir(repofix_path(&x, "a/shop/data/%s/main", dead), 0700), 0);
+	assert_int_equal(
+	    mkdir(repofix_path(&x, "a/shop/data/%s/main/deep", dead), 0700), 0);
+	repofix_open(&x, REPOFIX_ONE, FROM(THREE) TO_ONE GZ);
+	repofix_backup(&x, id);
+	assert_false(repofix_exists(repofix_path(&x, "a/shop/data/%s", dead)));
+	assert_true(repofix_exists(repofix_path(&x, "a/shop/data/%s", id)));
+}
+
 /* A run on a machine we know nothing of may only sleep. */
 static void
 what_a_run_elsewhere_left_stays_for_a_day(void **state)
@@ -728,6 +750,7 @@ main(void)
 		T(restore_options_reach_the_engine),
 		T(a_dry_run_changes_nothing),
 		T(a_failed_engine_publishes_and_leaves_nothing),
+		T(empty_folders_of_a_killed_run_go_too),
 		T(what_a_killed_run_left_is_never_listed_and_cleared_by_the_next),
 		T(what_a_run_elsewhere_left_stays_for_a_day),
 		T(data_of_nobody_goes_after_a_day_and_what_is_listed_never),

@@ -63,10 +63,30 @@ write_text(const char *path, const char *text)
 	assert_int_equal(fclose(f), 0);
 }
 
+/* The example; without the pipelines of an engine that was not built. */
+static char *
+example_file(void)
+{
+	char *path = source_file("examples/fleet.json");
+	const struct plugin *p;
+	json_t *doc;
+
+	if (plugins_find(plugins, "postgres", &p, NULL) == HF_OK)
+		return path;
+	assert_non_null(doc = json_load_file(path, 0, NULL));
+	assert_int_equal(
+	    json_object_del(json_object_get(doc, "pipelines"), "crm"), 0);
+	free(path);
+	path = text_format("%s/example.json", dir);
+	assert_int_equal(json_dump_file(doc, path, 0), 0);
+	json_decref(doc);
+	return path;
+}
+
 static void
 the_example_is_right(void **state)
 {
-	char *path = source_file("examples/fleet.json");
+	char *path = example_file();
 	struct hf_error err = { 0 };
 	struct config *c = NULL;
 	int rc;
@@ -78,7 +98,7 @@ the_example_is_right(void **state)
 	assert_int_equal(rc, HF_OK);
 	assert_int_equal(config_validate(c, &err), HF_OK);
 	assert_int_equal(c->nproblems, 0);
-	assert_int_equal(c->npipelines, 3);
+	assert_true(c->npipelines >= 3);
 	assert_int_equal(config_pipeline(c, "blog", NULL)->nsources, 2);
 	assert_int_equal(config_pipeline(c, "notes", NULL)->require, 1);
 	config_free(c);
@@ -193,7 +213,7 @@ static void
 schema_and_checker_agree(void **state)
 {
 	char *script = source_file("tests/unit/schema.py");
-	char *example = source_file("examples/fleet.json");
+	char *example = example_file();
 	json_t *schema = config_schema(plugins);
 	char *path, *text, *command;
 	int rc;
@@ -204,8 +224,8 @@ schema_and_checker_agree(void **state)
 	text = json_dumps(schema, JSON_INDENT(2));
 	path = text_format("%s/schema", dir);
 	write_text(path, text);
-	command = text_format(
-	    "python3 '%s' '%s' '%s' %s/*.json", script, path, example, dir);
+	command = text_format("python3 '%s' '%s' '%s' %s/[ob]*-*.json", script,
+	    path, example, dir);
 	rc = system(command);
 	skipped =
 	    WIFEXITED(rc) && (WEXITSTATUS(rc) == 77 || WEXITSTATUS(rc) == 127);

@@ -27,7 +27,7 @@ extern "C" {
 #endif
 
 #define HF_ABI_MAJOR 1 /* differs: the plugin is refused */
-#define HF_ABI_MINOR 0 /* counts appended fields */
+#define HF_ABI_MINOR 1 /* counts appended fields */
 
 #if defined(__GNUC__)
 #define HF_EXPORT __attribute__((visibility("default")))
@@ -176,6 +176,16 @@ struct hf_host {
 	void (*in_close)(struct hf_reader *);
 	/* NULL when unknown.  Valid as long as the hf_in. */
 	const char *(*in_fact)(struct hf_in *, const char *key);
+
+	/* ---- since 1.1 ---- */
+
+	/* An error slot for a thread of the plugin's own: a slot has one
+	 * writer at a time, so threads cannot share that of the call.  NULL:
+	 * no memory, which every call takes as "nobody listens". */
+	struct hf_error *(*fail_new)(void);
+	void (*fail_free)(struct hf_error *); /* NULL is a no-op */
+	/* Empties from into to (may be NULL) and returns its status. */
+	int (*fail_move)(struct hf_error *to, struct hf_error *from);
 };
 
 /* ---- configuration: declared, so the core parses, checks and explains ---- */
@@ -222,6 +232,10 @@ struct hf_request {
 	const void *restore_conf; /* parsed by restore_options, or NULL */
 };
 
+/* A target names a place on a server ("host=db dbname=shop"), not a path: the
+ * core makes no folder for it and puts nothing of several sources below one. */
+#define HF_ENGINE_SERVER (1u << 0)
+
 struct hf_engine_ops {
 	size_t struct_size;
 	uint32_t kinds;
@@ -255,6 +269,13 @@ struct hf_engine_ops {
 	 * NULL: nothing. */
 	const struct hf_option *restore_options;
 	size_t restore_conf_size;
+
+	/* ---- since 1.1 ---- */
+	uint32_t flags; /* HF_ENGINE_* */
+	/* Of an engine whose objects *.sql are, in the order of their names,
+	 * one script: the shell command that reads it, "psql -d NEW", for
+	 * those who restore by hand.  NULL: objects are files on their own. */
+	const char *by_hand;
 };
 
 /* ---- filter: a reversible byte transform, blind to engines and stores ---- */

@@ -15,9 +15,22 @@ static const struct hf_host *H;
 
 #define CHUNK 65536
 
+/* The same once more as an engine of servers: its objects are scripts. */
+#ifdef TESTENGINE_SERVER
+#define NAME "testserver"
+#define FLAGS HF_ENGINE_SERVER
+#define BY_HAND "consume -d NEW"
+#define OBJECT "%03lld-part.sql"
+#else
+#define NAME "testengine"
+#define FLAGS 0
+#define BY_HAND NULL
+#define OBJECT "part %lld.bin"
+#endif
+
 struct conf {
 	const char *path; /* where it restores to in place */
-	int64_t objects, size, seed;
+	int64_t objects, size, seed, facts;
 	int64_t fail_at;  /* the object (1 is the first) that fails, 0: none */
 	int64_t exit_at;  /* the same for the end of the process */
 	const char *wait; /* "X.waiting" is made, then X is waited for */
@@ -25,6 +38,9 @@ struct conf {
 };
 struct restore_conf {
 	const char *tell;
+	const char *const *only;
+	const char *role, *database;
+	bool no_owner;
 };
 struct hf_engine {
 	const struct hf_ctx *ctx;
@@ -90,7 +106,7 @@ eng_check(
 static void
 object_name(int64_t n, char name[32])
 {
-	(void)snprintf(name, 32, "part %lld.bin", (long long)n);
+	(void)snprintf(name, 32, OBJECT, (long long)n);
 }
 
 static int
@@ -162,6 +178,10 @@ eng_backup(struct hf_engine *e, const struct hf_request *rq, struct hf_out *out,
 	(void)snprintf(text, sizeof text, "%lld", (long long)e->c.size);
 	if ((rc = H->out_fact(out, "size", text, err)) != HF_OK)
 		return rc;
+	for (int64_t n = 0; n < e->c.facts && rc == HF_OK; n++) {
+		(void)snprintf(text, sizeof text, "rows.%lld", (long long)n);
+		rc = H->out_fact(out, text, text + 5, err);
+	}
 	for (int64_t n = 0; n < e->c.objects && rc == HF_OK; n++)
 		rc = write_object(e, n, out, err);
 	if (rc == HF_OK && e->c.wait != NULL)
@@ -230,6 +250,28 @@ clear(struct hf_engine *e, const char *target)
 	(void)rmdir(target);
 }
 
+/* Every option that was given. */
+static void
+tell(struct hf_engine *e, const struct restore_conf *conf)
+{
+	char key[32];
+
+	if (conf == NULL)
+		return;
+	if (conf->tell != NULL)
+		H->result(e->ctx, "told", conf->tell);
+	for (int i = 0; conf->only != NULL && conf->only[i] != NULL; i++) {
+		(void)snprintf(key, sizeof key, "only_%d", i);
+		H->result(e->ctx, key, conf->only[i]);
+	}
+	if (conf->role != NULL)
+		H->result(e->ctx, "role", conf->role);
+	if (conf->database != NULL)
+		H->result(e->ctx, "database", conf->database);
+	if (conf->no_owner)
+		H->result(e->ctx, "no_owner", "yes");
+}
+
 static int
 eng_restore(struct hf_engine *e, const struct hf_request *rq,
     struct hf_in *const *in, size_t n, struct hf_error *err)
@@ -252,8 +294,7 @@ eng_restore(struct hf_engine *e, const struct hf_request *rq,
 		return H->fail(err, HF_E_IO, "the copy could not be written");
 	}
 	H->result(e->ctx, "target", target);
-	if (conf != NULL && conf->tell != NULL)
-		H->result(e->ctx, "told", conf->tell);
+	tell(e, conf);
 	return HF_OK;
 }
 
@@ -300,6 +341,7 @@ eng_inspect(struct hf_engine *e, const char *target, struct hf_in *in,
 		.check = "contents",
 		.result = "as written" };
 	char path[4096], name[32];
+	const char *fact;
 
 	(void)err;
 	for (int64_t n = 0; n < e->c.objects; n++) {
@@ -310,6 +352,12 @@ eng_inspect(struct hf_engine *e, const char *target, struct hf_in *in,
 	}
 	if (in == NULL || H->in_fact(in, "seed") == NULL || e->c.sick)
 		f.verdict = HF_FAIL;
+	for (int64_t n = 0; in != NULL && n < e->c.facts; n++) {
+		(void)snprintf(name, sizeof name, "rows.%lld", (long long)n);
+		fact = H->in_fact(in, name);
+		if (fact == NULL || strcmp(fact, name + 5) != 0)
+			f.verdict = HF_FAIL;
+	}
 	if (f.verdict == HF_FAIL)
 		f.result = "something else";
 	return cb(arg, &f);
@@ -331,6 +379,7 @@ static const struct hf_option options[] = {
 	OPT(objects, INT, "1", "how many objects it writes"),
 	OPT(size, INT, "1000", "bytes of each object"),
 	OPT(seed, INT, "1", "what the bytes are made from"),
+	OPT(facts, INT, "0", "how many facts it tells beyond seed and size"),
 	OPT(fail_at, INT, "0", "the object that fails"),
 	OPT(exit_at, INT, "0", "the object at which the process ends"),
 	OPT(wait, PATH, NULL, "a file to wait for"),
@@ -340,6 +389,16 @@ static const struct hf_option options[] = {
 static const struct hf_option restore_options[] = {
 	{ "tell", HF_OPT_STRING, 0, offsetof(struct restore_conf, tell), NULL,
 	    NULL, "a text that the restore repeats" },
+#ifdef TESTENGINE_SERVER
+	{ "only", HF_OPT_STRING, HF_OPT_LIST,
+	    offsetof(struct restore_conf, only), NULL, NULL, "repeated" },
+	{ "role", HF_OPT_STRING, 0, offsetof(struct restore_conf, role), NULL,
+	    NULL, "repeated" },
+	{ "database", HF_OPT_STRING, 0, offsetof(struct restore_conf, database),
+	    NULL, NULL, "repeated" },
+	{ "no_owner", HF_OPT_BOOL, 0, offsetof(struct restore_conf, no_owner),
+	    NULL, NULL, "repeated" },
+#endif
 	{ 0 },
 };
 
@@ -356,12 +415,14 @@ static const struct hf_engine_ops engine = {
 	.discard = eng_discard,
 	.restore_options = restore_options,
 	.restore_conf_size = sizeof(struct restore_conf),
+	.flags = FLAGS,
+	.by_hand = BY_HAND,
 };
 
 static const struct hf_plugin plugin = {
 	HF_PLUGIN_INIT,
 	.threads = HF_THREADS_HANDLE,
-	.name = "testengine",
+	.name = NAME,
 	.version = "1",
 	.summary = "makes objects for tests",
 	.options = options,
