@@ -140,10 +140,11 @@ failed_restore(struct session *s, struct memio *m, const struct attempt *a,
 	expect(s, engines_restore(s, m, a->target, a->flags, 2), status,
 	    "restore, %s", what);
 	engines_none_open(m, what);
+	/* While it is asked for, no question is answered. */
+	atomic_store(&s->cancel.requested, 0);
 	engines_state(s, a->dir, a->target, after);
 	CHECK(strcmp(a->before, after) == 0,
 	    "restore, %s: the target is not as it was", what);
-	atomic_store(&s->cancel.requested, 0);
 	memio_reset(m);
 }
 

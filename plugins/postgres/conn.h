@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One connection: statements that end when the run is cancelled, or when
+ * another thread of the same work failed; failures with SQLSTATE and hint.
+ *
+ * A connection belongs to one thread at a time.
+ */
+#ifndef HF_POSTGRES_CONN_H
+#define HF_POSTGRES_CONN_H
+
+#include <libpq-fe.h>
+#include <stdatomic.h>
+
+#include <holdfast/plugin.h>
+
+struct conninfo;
+
+struct conn {
+	PGconn *pg;
+	const struct hf_ctx *ctx;
+	/* Set by others: stop soon, as if cancelled; may be NULL. */
+	const atomic_bool *stop;
+	int version; /* of the server: 150004 */
+	bool superuser;
+	char label[128]; /* for messages: "database shop on db:5432" */
+
+	/* Of conn*.c alone. */
+	char sqlstate[6]; /* of the last failure */
+	bool copying;     /* conn_copy_begin worked, its end was not seen */
+	unsigned reads;   /* rows since the beginning, for looking at stop */
+	unsigned notices;
+	int64_t heard; /* since when the server says what is no notice */
+};
+
+/* Connect, and make the session predictable: search_path empty, no timeouts
+ * (statement, lock, idle in transaction, idle session, transaction), ISO
+ * dates, IntervalStyle postgres, extra_float_digits 3, xmloption content,
+ * row_security off, synchronize_seqscans off, standard_conforming_strings on,
+ * bytea_output hex, client_min_messages warning, the keepalives of info for
+ * the server's side too, no tcp_user_timeout there, and on 14 and later
+ * client_connection_check_interval.  client_encoding is UTF8 unless encoding
+ * names another; "" = the database's own.  dbname NULL: that of info.
+ *
+ * Servers older than 13 are refused.  Each of these is a message of its own
+ * with a hint: no server there, unknown host, wrong password or no password,
+ * no such role, pg_hba.conf has no entry, no such database, too many
+ * connections, the server is starting up, TLS refused.  Network failures, too
+ * many connections and a server that is starting are HF_E_TRANSIENT here;
+ * later a lost connection is HF_E_IO.  Set stop when it is open. */
+int
+conn_open(const struct hf_ctx *, const struct conninfo *, const char *dbname,
+    const char *encoding, struct conn **, struct hf_error *);
+/* Cancels what still runs, then disconnects. */
+void conn_close(struct conn *);
+
+/* Statements; several in one text are one transaction, as libpq has it.  On
+ * failure the connection stays usable (unless it was lost).  Cancelling:
+ * HF_E_CANCELLED after the server was told to stop. */
+int conn_exec(struct conn *, struct hf_error *, const char *sql);
+int conn_execf(struct conn *, struct hf_error *, const char *fmt, ...)
+    HF_PRINTF(3, 4);
+/* The rows of the last statement; PQclear it. */
+int conn_query(struct conn *, PGresult **, struct hf_error *, const char *sql);
+int conn_queryf(struct conn *, PGresult **, struct hf_error *, const char *fmt,
+    ...) HF_PRINTF(4, 5);
+/* $1, $2 as text (NULL is NULL). */
+int conn_query_params(struct conn *, PGresult **, struct hf_error *,
+    const char *sql, int n, const char *const *params);
+/* The first column of the first row, to be freed; *value NULL: no row, or
+ * NULL. */
+int conn_value(struct conn *, char **value, struct hf_error *, const char *sql);
+
+/* COPY.  begin: sql is COPY ... TO STDOUT or FROM STDIN. */
+int conn_copy_begin(struct conn *, struct hf_error *, const char *sql);
+/* One row with its line end; free it with PQfreemem.  HF_EOF after the last,
+ * and then the server has confirmed the end: a connection lost before is a
+ * failure, never a short copy.  rows (may be NULL) gets the server's count. */
+int conn_copy_read(
+    struct conn *, char **row, size_t *len, int64_t *rows, struct hf_error *);
+int conn_copy_write(struct conn *, const char *, size_t len, struct hf_error *);
+/* why NULL: end well; rows gets the server's count.  Otherwise make the COPY
+ * fail, and HF_OK when it did. */
+int
+conn_copy_end(struct conn *, const char *why, int64_t *rows, struct hf_error *);
+
+/* Record a failure from a result (NULL: from the connection): status by
+ * SQLSTATE, notes "sqlstate", "detail", "where", and a hint: the server's, or
+ * ours for the ones that users meet.  Returns the status.  "fmt" comes first:
+ * "locking table x: canceling statement due to lock timeout". */
+int conn_fail(struct conn *, const PGresult *, struct hf_error *,
+    const char *fmt, ...) HF_PRINTF(4, 5);
+/* The SQLSTATE of the last failure of this connection, "" when it had none. */
+const char *conn_sqlstate(const struct conn *);
+
+/* The one table of SQLSTATEs to statuses; see sqlstate.h. */
+int conn_status(const char *sqlstate);
+
+#endif
