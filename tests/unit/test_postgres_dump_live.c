@@ -8,7 +8,9 @@
 
 #include "base/cancel.h"
 #include "base/error.h"
+#include "conninfo.h"
 #include "dump/dump.h"
+#include "dump/run.h"
 #include "layout.h"
 #include "plugin/ctx.h"
 #include "plugin/host.h"
@@ -511,6 +513,28 @@ a_lost_coordinator_is_noticed_before_all_is_copied(void **state)
 	memout_free(m);
 }
 
+static void
+a_snapshot_that_ended_with_its_coordinator_is_no_bad_request(void **state)
+{
+	struct conf conf = conf_of("shop");
+	struct run run = { .conf = &conf, .ctx = &ctx };
+	struct conn *c = NULL;
+	char sql[96];
+
+	(void)state;
+	error_clear(&err);
+	assert_int_equal(conninfo_source(&conf, &run.info, &err), HF_OK);
+	assert_int_equal(snapshot_begin(&run, &err), HF_OK);
+	(void)snprintf(sql, sizeof sql, "SELECT pg_terminate_backend(%d, 5000)",
+	    PQbackendPID(run.conn->pg));
+	pgkit_sql(&kit, "shop", sql);
+	assert_int_equal(snapshot_join(&run, NULL, &c, &err), HF_E_IO);
+	assert_non_null(strstr(err.cause, "was lost"));
+	snapshot_drop(&run);
+	contents_clear(&run.contents);
+	conninfo_free(run.info);
+}
+
 int
 main(void)
 {
@@ -532,6 +556,8 @@ main(void)
 		cmocka_unit_test(too_few_connections_are_told_as_such),
 		cmocka_unit_test(
 		    a_lost_coordinator_is_noticed_before_all_is_copied),
+		cmocka_unit_test(
+		    a_snapshot_that_ended_with_its_coordinator_is_no_bad_request),
 	};
 	int rc;
 

@@ -146,11 +146,18 @@ snapshot_drop(struct run *run)
 int
 snapshot_again(const struct run *run, struct conn *c, struct hf_error *err)
 {
-	return conn_execf(c, err,
+	int rc = conn_execf(c, err,
 	    "ROLLBACK;"
 	    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
 	    "SET TRANSACTION SNAPSHOT '%s'",
 	    run->snapshot);
+
+	/* invalid_parameter_value: it went with the one that exported it. */
+	if (rc != HF_OK && strcmp(conn_sqlstate(c), "22023") == 0)
+		rc = H->fail(err, HF_E_IO,
+		    "the connection to %s that holds its snapshot was lost",
+		    run->conn->label);
+	return rc;
 }
 
 int
