@@ -36,6 +36,17 @@ inside() { nsenter -t "$inside" -n "$HOLDFAST" $f "$@"; }
 run 0 inside backup src
 listed=$(ls sink/src/catalog | wc -l)
 
+# The network is back when a connection can be made: addresses are looked up anew.
+mend() {
+  local i
+  ip link set "${link}a" up
+  for ((i = 0; i < 300; i++)); do
+    nsenter -t "$inside" -n bash -c "exec 3<>/dev/tcp/$net.1/${pg_port[one]}" 2>/dev/null && return
+    sleep 0.1
+  done
+  fail 'the network did not come back'
+}
+
 # cut_in PATTERN ARGUMENTS...: cut while a COPY like this one is at work.
 cut_in() {
   local pattern=$1 start code=0 pid
@@ -55,7 +66,7 @@ cut_in() {
   wait "$pid" || code=$?
   [ "$code" -eq 1 ] || fail "exit $code after the network was cut"
   [ $((SECONDS - start)) -lt 60 ] || fail "it took $((SECONDS - start)) s to notice"
-  ip link set "${link}a" up
+  mend
   err "$net.1" hint
 }
 cut_in 'COPY .*large.* TO' backup src
@@ -77,5 +88,5 @@ same 'databases after it' "$(databases one | grep -vx copy)" "$before"
 ip link set "${link}a" down
 run 1 inside backup src
 err "$net.1" hint
-ip link set "${link}a" up
+mend
 run 0 inside backup src
