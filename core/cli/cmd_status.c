@@ -14,7 +14,7 @@ struct overview {
 	struct render_table *table;
 	json_t *json;
 	struct cli_tally tally;
-	bool stale;
+	bool stale, failed;
 };
 
 static void
@@ -28,6 +28,9 @@ cell_state(struct overview *o, const struct repo_status *s)
 		    o->table, s->stale ? RENDER_BAD : RENDER_WARN, "no backup");
 	else if (s->stale)
 		render_cell(o->table, RENDER_BAD, "STALE%s",
+		    s->running ? ", running" : "");
+	else if (s->copies_failed > 0)
+		render_cell(o->table, RENDER_BAD, "FAILED its check%s",
 		    s->running ? ", running" : "");
 	else if (s->copies_missing > 0)
 		render_cell(o->table, RENDER_WARN, "incomplete%s",
@@ -64,12 +67,13 @@ add_row(struct overview *o, const struct config_pipeline *p,
 static json_t *
 status_json(const struct config_pipeline *p, const struct repo_status *s)
 {
-	json_t *doc = json_pack("{s:s, s:o, s:o, s:I, s:b, s:I, s:o, s:b}",
+	json_t *doc = json_pack("{s:s, s:o, s:o, s:I, s:b, s:I, s:I, s:o, s:b}",
 	    "pipeline", p->name, "last_id",
 	    s->last_success_ms == 0 ? json_null() : json_string(s->last_id),
 	    "last_success", render_json_time(s->last_success_ms), "backups",
 	    (json_int_t)s->nbackups, "stale", (int)s->stale, "copies_missing",
-	    (json_int_t)s->copies_missing, "verified",
+	    (json_int_t)s->copies_missing, "copies_failed",
+	    (json_int_t)s->copies_failed, "verified",
 	    render_json_time(s->verified_ms), "running", (int)s->running);
 
 	if (s->last_success_ms != 0)
@@ -119,6 +123,7 @@ ask(struct overview *o, const struct config_pipeline *p)
 		add_failure(o, p, &err);
 	} else {
 		o->stale |= s.stale;
+		o->failed |= s.copies_failed > 0;
 		cli_tally_add(&o->tally, EXIT_DONE, NULL);
 		if (o->json != NULL)
 			(void)json_array_append_new(
@@ -162,6 +167,9 @@ cli_status(struct cli *cli)
 	code = cli_tally_end(&o.tally, cli);
 	if (cancel_requested(cli->cancel))
 		return EXIT_INTERRUPTED;
-	/* That one cannot be asked is worse than that one is stale. */
+	/* That one cannot be asked is worse than that one failed its check,
+	 * and that is worse than that one is stale. */
+	if (code == EXIT_DONE && o.failed)
+		code = EXIT_DAMAGED;
 	return code == EXIT_DONE && o.stale ? EXIT_STALE : code;
 }

@@ -132,7 +132,8 @@ static const char plugins_text[] =
 
 static const char status_text[] =
     "The last backup of the named pipelines, or of all, against its rpo.\n"
-    "Exit code 5: one is older than its rpo allows, or has no backup.\n";
+    "Exit code 5: one is older than its rpo allows, or has no backup; 4: the\n"
+    "last one failed its last check.\n";
 
 static const char program_text[] =
     "\"holdfast COMMAND --help\" explains a command.\n\n"

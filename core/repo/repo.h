@@ -186,6 +186,7 @@ struct repo_status {
 	char running_host[64], running_verb[16];
 	int64_t verified_ms;   /* newest check that passed */
 	size_t copies_missing; /* required sinks that lack the newest */
+	size_t copies_failed;  /* of the newest, whose last check failed */
 };
 int repo_status(struct repo *, struct repo_status *, struct hf_error *);
 

@@ -6,17 +6,26 @@
 #include "repo/lease.h"
 #include "repo/repo_private.h"
 
+/* A later plain check says nothing of a restore that failed. */
+static bool
+failed(const struct repo_copy *copy)
+{
+	return (copy->check.at_ms != 0 && !copy->check.passed) ||
+	       (copy->proved.at_ms != 0 && !copy->proved.passed);
+}
+
 static void
 newest(const struct repo_catalog *c, struct repo_status *st, size_t require)
 {
 	for (size_t i = 0; i < c->n; i++) {
 		const struct repo_backup_entry *e = &c->entries[i];
-		size_t present = 0;
+		size_t present = 0, bad = 0;
 
 		for (size_t s = 0; s < c->nsinks; s++) {
 			const struct repo_copy *copy = &e->copies[s];
 
 			present += copy->state == REPO_COPY_PRESENT;
+			bad += copy->state == REPO_COPY_PRESENT && failed(copy);
 			if (copy->state == REPO_COPY_PRESENT &&
 			    copy->check.passed &&
 			    copy->check.at_ms > st->verified_ms)
@@ -29,6 +38,7 @@ newest(const struct repo_catalog *c, struct repo_status *st, size_t require)
 		st->last_success_ms = e->started_ms;
 		memcpy(st->last_id, e->id, sizeof st->last_id);
 		st->copies_missing = present < require ? require - present : 0;
+		st->copies_failed = bad;
 	}
 }
 

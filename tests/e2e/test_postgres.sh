@@ -243,6 +243,11 @@ no_err "$(cat pattern)"
 hf 0 $f show shop --json
 no_out "$(cat pattern)"
 hf 0 $f restore shop --to "$(conninfo one copy)"
+# What only a superuser may read is told beforehand.
+sql one shop "CREATE SUBSCRIPTION away CONNECTION 'dbname=nowhere' PUBLICATION p WITH (connect = false)" >/dev/null
+hf 0 $f doctor shop
+out subscriptions 'left out'
+sql one shop 'ALTER SUBSCRIPTION away SET (slot_name = NONE)' 'DROP SUBSCRIPTION away' >/dev/null
 rows_of one shop | grep -v '^large object' >same.a
 rows_of one copy >same.b
 same_file 'what a role with pg_read_all_data saves'

@@ -243,6 +243,18 @@ hf 0 $f show shop "$id" --json
 key=$(jq -r '.sources[0].objects[0].key' out)
 cp -r sink pristine
 middle=$(($(size_of "sink/one/$key") / 2))
+# The newest one: status tells, until it is found well again.
+hf 0 $f show shop --json
+newest=$(jq -r '.sources[0].objects[0].key' out)
+flip "sink/one/$newest" 1000
+hf 4 $f verify shop
+hf 4 $f status shop
+out 'FAILED its check'
+hf 4 $f status shop --json
+json out '.pipelines[0].copies_failed == 1'
+flip "sink/one/$newest" 1000
+hf 0 $f verify shop
+hf 0 $f status shop
 flip "sink/one/$key" "$middle"
 hf 4 $f verify shop --backup "$id"
 out 'one FAILED' 'two ok'

@@ -236,6 +236,30 @@ look_standby_tables(struct look *l, struct hf_error *err)
 	return rc;
 }
 
+/* pg_dump leaves them out without more than a word. */
+static int
+look_subscriptions(struct look *l, struct hf_error *err)
+{
+	char *count = NULL;
+	int rc;
+
+	if (l->c->superuser)
+		return HF_OK;
+	rc = conn_value(l->c, &count, err,
+	    "SELECT NULLIF(pg_catalog.count(*), 0) FROM"
+	    " pg_catalog.pg_subscription WHERE subdbid = (SELECT oid FROM"
+	    " pg_catalog.pg_database WHERE datname ="
+	    " pg_catalog.current_database())");
+	if (rc == HF_OK && count != NULL)
+		finding_tell(l->to, HF_WARN, "subscriptions",
+		    "Keep their definitions elsewhere, or back up as a "
+		    "superuser.",
+		    "%s will be left out: only a superuser may read them",
+		    count);
+	free(count);
+	return rc;
+}
+
 static int
 look_notes(struct look *l, struct hf_error *err)
 {
@@ -266,10 +290,10 @@ look_notes(struct look *l, struct hf_error *err)
 static int
 look_database(struct look *l, struct hf_error *err)
 {
-	static int (*const looks[])(struct look *, struct hf_error *) = {
-		look_schemas, look_tables, look_row_security,
-		look_large_objects, look_locks, look_standby_tables, look_notes
-	};
+	static int (*const looks[])(
+	    struct look *, struct hf_error *) = { look_schemas, look_tables,
+		look_row_security, look_large_objects, look_locks,
+		look_standby_tables, look_subscriptions, look_notes };
 	int rc = HF_OK;
 
 	for (size_t i = 0; i < sizeof looks / sizeof *looks && rc == HF_OK &&
