@@ -35,6 +35,25 @@ stop(void *arg, const struct hf_object *object)
 	return 1;
 }
 
+/* Is anything of ours left?  What strangers keep there says nothing: the
+ * folder below a mount point may have files of its own. */
+static int
+look(const struct repo *r, const struct repo_sink *s, struct hf_error *err)
+{
+	const struct config *c = r->env.config;
+	int rc = store_list(s->store, REPO_KEY, stop, NULL, err);
+
+	for (size_t i = 0; i < c->npipelines && rc == HF_OK; i++) {
+		char *prefix = repo_key(c->pipelines[i].name, "%s", "");
+
+		if (prefix == NULL)
+			return repo_nomem(err);
+		rc = store_list(s->store, prefix, stop, NULL, err);
+		free(prefix);
+	}
+	return rc;
+}
+
 int
 known_refuse(
     const struct repo *r, const struct repo_sink *s, struct hf_error *err)
@@ -48,12 +67,12 @@ known_refuse(
 	if (file_read(path, 4096, &seen, NULL) != HF_OK)
 		goto out;
 	/* Where anything is left, it is the right place. */
-	rc = store_list(s->store, "", stop, NULL, err);
+	rc = look(r, s, err);
 	if (rc > 0) {
 		rc = HF_OK;
 	} else if (rc == HF_OK) {
 		rc = error_fail(err, HF_E_NOTFOUND,
-		    "%s has held a repository, and is empty now", s->who);
+		    "%s has held a repository, and has none now", s->who);
 		error_hint(err,
 		    "If it is a disk or a share, mount it.  If it is to begin "
 		    "anew, remove %s.",

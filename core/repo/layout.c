@@ -12,7 +12,6 @@
 #include "repo/repo_private.h"
 
 #define REPO_FORMAT 1
-#define REPO_KEY "repo.json"
 #define README_KEY "README.txt"
 #define README_MAX (1u << 20)
 

@@ -130,8 +130,11 @@ int layout_readable(struct store *, struct hf_error *);
 int layout_verify_repo(struct store *, struct hf_error *);
 int layout_verify_readme(struct store *, struct hf_error *);
 
+#define REPO_KEY "repo.json"
+
 /* ---- known.c ---- */
-/* HF_E_NOTFOUND when this sink has held a repository before, and is empty.
+/* HF_E_NOTFOUND when this sink has held a repository before, and has nothing of
+ * one now.
  * Called where repo.json or every backup is missing. */
 int
 known_refuse(const struct repo *, const struct repo_sink *, struct hf_error *);

@@ -425,15 +425,20 @@ hf 0 -c unmounted.json backup a
 mv unmounted/nas unmounted/elsewhere
 mkdir unmounted/nas
 hf 10 -c unmounted.json backup a
-err 'sink nas has held a repository, and is empty now' 'mount it' 'unmounted/state/sinks/nas-'
+# What strangers keep there says nothing.
+mkdir unmounted/nas/photos && echo x >unmounted/nas/photos/1.jpg
+hf 10 -c unmounted.json backup a
+rm -r unmounted/nas/photos
+hf 10 -c unmounted.json backup a
+err 'sink nas has held a repository, and has none now' 'mount it' 'unmounted/state/sinks/nas-'
 run 1 test -e unmounted/nas/repo.json
 hf 1 -c unmounted.json doctor a
 out 'sink nas has held a repository'
 # Nor is that "no backups yet".
 hf 10 -c unmounted.json list a
-err 'sink nas has held a repository, and is empty now'
+err 'sink nas has held a repository, and has none now'
 hf 10 -c unmounted.json restore a --to unmounted/new.db
-err 'sink nas has held a repository, and is empty now'
+err 'sink nas has held a repository, and has none now'
 # It stays empty beside a sink that is there, or the next run would begin anew.
 sed -e 's|"unmounted/nas" }|"unmounted/nas" }, "usb": { "type": "dir", "path": "unmounted/usb" }|' \
   -e 's|"to": \["nas"\]|"to": ["nas", "usb"]|' unmounted.json >beside.json
