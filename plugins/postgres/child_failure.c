@@ -144,7 +144,10 @@ hear_line(struct heard *h, const char *line, bool *quiet)
 		   (s = behind(own, "fatal: ")) != NULL) {
 		*quiet = false;
 		h->error = true;
-		add_cause(h, s);
+		/* The worker said why, just before. */
+		if (h->cause.len == 0 ||
+		    behind(s, "a worker process died unexpectedly") == NULL)
+			add_cause(h, s);
 	} else if (own != NULL && behind(own, "warning: ") != NULL) {
 		*quiet = false;
 	} else if ((s = behind(own, "hint: ")) != NULL ||

@@ -33,6 +33,11 @@ static char scratch[64];
 static struct cancel cancel;
 static struct hf_error err;
 static char safety[256];
+static struct {
+	char key[128], value[1024];
+} told[32];
+static size_t ntold;
+static pthread_mutex_t told_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct restore_conf conf;
 static const char *user = "postgres";
 static int64_t chunk_size;
@@ -78,12 +83,42 @@ static const char shop_sql[] =
 
 /* ---- what the tests share ---- */
 
+/* As whoever asked for a restore has it: the last value of a key. */
 static void
 on_result(void *arg, const char *key, const char *value)
 {
+	size_t i = 0;
+
 	(void)arg;
 	if (strcmp(key, "safety_copy") == 0)
 		(void)snprintf(safety, sizeof safety, "%s", value);
+	pthread_mutex_lock(&told_lock);
+	while (i < ntold && strcmp(told[i].key, key) != 0)
+		i++;
+	if (i < sizeof told / sizeof told[0]) {
+		(void)snprintf(told[i].key, sizeof told[i].key, "%s", key);
+		(void)snprintf(
+		    told[i].value, sizeof told[i].value, "%s", value);
+		ntold = i == ntold ? i + 1 : ntold;
+	}
+	pthread_mutex_unlock(&told_lock);
+}
+
+/* "": nothing was told. */
+static const char *
+result(const char *key)
+{
+	for (size_t i = 0; i < ntold; i++)
+		if (strcmp(told[i].key, key) == 0)
+			return told[i].value;
+	return "";
+}
+
+static void
+result_has(const char *key, const char *part)
+{
+	if (strstr(result(key), part) == NULL)
+		fail_msg("\"%s\" is not in %s: %s", part, key, result(key));
 }
 
 static struct hf_ctx ctx = { .who = "test",
@@ -134,6 +169,7 @@ restore(struct memout *m, const char *target, uint32_t flags)
 	e.conf.conninfo = where;
 	error_clear(&err);
 	safety[0] = '\0';
+	ntold = 0;
 	return load_run(&e, &req, &in, 1, &err);
 }
 
@@ -664,6 +700,49 @@ in_place_keeps_the_former_one_under_another_name(void **state)
 }
 
 static void
+run_undo(const char *undo)
+{
+	char command[1400];
+
+	(void)snprintf(
+	    command, sizeof command, "PATH='%s':$PATH %s -q", pg.bin, undo);
+	assert_int_equal(system(command), 0);
+}
+
+static void
+every_undo_that_was_told_can_be_done(void **state)
+{
+	char first[1024], second[1024];
+
+	(void)state;
+	pgkit_sql(&pg, "postgres", "CREATE DATABASE live");
+	pgkit_sql(&pg, "live", "CREATE TABLE public.oldest(x int)");
+	restore_ok(shop, "live", HF_RESTORE_IN_PLACE);
+	(void)snprintf(first, sizeof first, "%s", result("undo"));
+	restore_ok(shop, "live", HF_RESTORE_IN_PLACE);
+	(void)snprintf(second, sizeof second, "%s", result("undo"));
+	run_undo(second);
+	same("shop", "live");
+	run_undo(first);
+	assert_int_equal(
+	    pgkit_int(&pg, "live", "SELECT count(*) FROM public.oldest"), 0);
+	assert_int_equal(pgkit_int(&pg, "postgres",
+			     "SELECT count(*) FROM pg_database WHERE datname ~ "
+			     "'^live.after-restore-[0-9]{8}T'"),
+	    2);
+	for (unsigned i = 0; i < 2; i++) {
+		char *name = pgkit_psql(&pg, "postgres",
+		    "SELECT min(datname) FROM pg_database WHERE datname LIKE "
+		    "'live.after-restore-%'");
+
+		drop(name);
+		free(name);
+	}
+	drop("live");
+	nothing_left();
+}
+
+static void
 a_database_in_use_is_refused_before_any_work(void **state)
 {
 	unsigned reads;
@@ -803,6 +882,39 @@ all_databases_of_a_backup_go_under_their_own_names(void **state)
 	nothing_left();
 }
 
+static void
+what_became_of_each_of_several_databases_is_told(void **state)
+{
+	static const char *const both[] = { "ant", "bee", NULL };
+	struct memout *m;
+
+	(void)state;
+	pgkit_sql(&pg, "postgres", "CREATE DATABASE ant");
+	pgkit_sql(&pg, "postgres", "CREATE DATABASE bee");
+	pgkit_sql(&pg, "ant",
+	    "CREATE TABLE public.t AS SELECT 1 FROM generate_series(1, 7)");
+	pgkit_sql(&pg, "bee",
+	    "CREATE TABLE public.t AS SELECT 1 FROM generate_series(1, 20)");
+	databases = both;
+	m = backup("ant", "all");
+	databases = NULL;
+	restore_ok(m, NULL, HF_RESTORE_IN_PLACE);
+	assert_string_equal(result("databases"), "ant, bee");
+	assert_string_equal(result("rows"), "27");
+	assert_string_equal(result("ant.rows"), "7");
+	assert_string_equal(result("bee.rows"), "20");
+	result_has("server", pg.dir);
+	result_has("ant.undo", result("ant.safety_copy"));
+	assert_true(exists(result("ant.safety_copy")));
+	drop(result("ant.safety_copy"));
+	assert_true(exists(result("bee.safety_copy")));
+	drop(result("bee.safety_copy"));
+	drop("ant");
+	drop("bee");
+	memout_free(m);
+	nothing_left();
+}
+
 /* ---- parts ---- */
 
 static void
@@ -903,6 +1015,108 @@ a_key_to_a_table_that_is_not_there_is_left_out(void **state)
 	nothing_left();
 }
 
+static const char triggers_sql[] =
+    "CREATE SCHEMA f; CREATE FUNCTION f.stamp() RETURNS trigger LANGUAGE "
+    "plpgsql AS 'BEGIN RETURN NEW; END';"
+    "CREATE FUNCTION f.\"Odd one\"() RETURNS trigger LANGUAGE plpgsql AS "
+    "'BEGIN RETURN NEW; END';"
+    "CREATE FUNCTION f.fold(text) RETURNS text LANGUAGE sql IMMUTABLE AS "
+    "'SELECT $1';"
+    "CREATE TABLE public.u(id int PRIMARY KEY);"
+    "CREATE TABLE public.t(id int CONSTRAINT to_u REFERENCES public.u,"
+    " \"on\" int);"
+    "COMMENT ON CONSTRAINT to_u ON public.t IS 'a key';"
+    "CREATE TRIGGER \"Odd\" AFTER UPDATE OF id, \"on\" ON public.t FOR EACH "
+    "ROW WHEN (NEW.\"on\" > 0) EXECUTE FUNCTION f.\"Odd one\"('execute "
+    "function x.y()');"
+    "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON public.t DEFERRABLE FOR "
+    "EACH ROW EXECUTE FUNCTION f.stamp();"
+    "COMMENT ON TRIGGER \"Odd\" ON public.t IS 'odd';"
+    "COMMENT ON TRIGGER late ON public.t IS 'late';"
+    "CREATE TRIGGER kept BEFORE UPDATE ON public.t FOR EACH ROW EXECUTE "
+    "FUNCTION suppress_redundant_updates_trigger();"
+    "COMMENT ON TRIGGER kept ON public.t IS 'kept';"
+    "CREATE TABLE public.p(k int) PARTITION BY LIST (k);"
+    "CREATE TABLE public.p1 PARTITION OF public.p FOR VALUES IN (1);"
+    "CREATE TRIGGER all_p AFTER INSERT ON public.p FOR EACH ROW EXECUTE "
+    "FUNCTION f.stamp();"
+    "ALTER TABLE public.p1 DISABLE TRIGGER all_p;"
+    "CREATE TABLE public.folded(x text);"
+    "CREATE INDEX folded_x ON public.folded(f.fold(x))";
+
+static void
+a_trigger_whose_function_is_not_there_is_left_out(void **state)
+{
+	static const char *const only[] = { "t", "p", NULL };
+	static const char *const both[] = { "t", "p", "schema f", NULL };
+	static const char names[] =
+	    "SELECT string_agg(tgname || coalesce(obj_description(oid, "
+	    "'pg_trigger'), ''), ',' ORDER BY tgrelid::regclass::text, tgname "
+	    "COLLATE \"C\") FROM pg_trigger WHERE NOT tgisinternal";
+	struct memout *m;
+	char *s;
+
+	(void)state;
+	pgkit_sql(&pg, "postgres", "CREATE DATABASE trig");
+	pgkit_sql(&pg, "trig", triggers_sql);
+	m = backup("trig", "all");
+	conf.only = only;
+	restore_ok(m, "part", 0);
+	s = pgkit_psql(&pg, "part", names);
+	assert_string_equal(s, "keptkept");
+	free(s);
+	result_has("skipped", "trigger late of public.t: there is no function "
+			      "f.stamp()");
+	result_has("skipped", "trigger Odd of public.t: there is no function "
+			      "f.Odd one()");
+	result_has("skipped", "trigger all_p of public.p: ");
+	result_has("skipped", "foreign key to_u of public.t: ");
+	drop("part");
+	/* Those that come with them, or are there, are used. */
+	conf.only = both;
+	restore_ok(m, "part", 0);
+	s = pgkit_psql(&pg, "part", names);
+	assert_string_equal(s, "all_p,all_p,Oddodd,keptkept,latelate");
+	free(s);
+	assert_null(strstr(result("skipped"), "trigger"));
+	pgkit_sql(&pg, "part", "DROP TABLE public.t, public.p");
+	conf.only = only;
+	restore_ok(m, "part", 0);
+	assert_null(strstr(result("skipped"), "trigger"));
+	drop("part");
+	drop("trig");
+	memout_free(m);
+	nothing_left();
+}
+
+static void
+what_single_objects_lack_is_named_with_a_way_out(void **state)
+{
+	static const char *const type[] = { "table sales.orders", NULL };
+	static const char *const index[] = { "folded", NULL };
+	struct memout *m;
+
+	(void)state;
+	pgkit_sql(&pg, "postgres", "CREATE DATABASE trig");
+	pgkit_sql(&pg, "trig", triggers_sql);
+	m = backup("trig", "all");
+	conf.only = index;
+	assert_int_equal(restore(m, "part", 0), HF_E_NOTFOUND);
+	error_has("schema \"f\" does not exist");
+	assert_null(strstr(err.cause, "worker process"));
+	assert_non_null(strstr(error_get(&err, "hint"), "--only"));
+	assert_null(strstr(error_get(&err, "hint"), "Create it first"));
+	conf.only = type;
+	assert_int_equal(restore(shop, "part", 0), HF_E_NOTFOUND);
+	error_has("public.mood");
+	assert_non_null(strstr(error_get(&err, "hint"), "--only"));
+	assert_null(strstr(error_get(&err, "hint"), "Create it first"));
+	assert_false(exists("part"));
+	drop("trig");
+	memout_free(m);
+	nothing_left();
+}
+
 static void
 rows_alone_fill_tables_that_are_there(void **state)
 {
@@ -960,6 +1174,7 @@ a_role_that_may_not_create_roles_is_told_which_are_missing(void **state)
 	    0);
 	user = "postgres";
 	restore_ok(m, "mine", 0);
+	assert_string_equal(result("roles"), "created passing");
 	assert_int_equal(
 	    pgkit_int(&pg, "postgres",
 		"SELECT count(*) FROM pg_authid WHERE rolname = 'passing' AND "
@@ -968,6 +1183,34 @@ a_role_that_may_not_create_roles_is_told_which_are_missing(void **state)
 	drop("mine");
 	drop("theirs");
 	pgkit_sql(&pg, "postgres", "DROP ROLE passing; DROP ROLE visitor");
+	memout_free(m);
+	nothing_left();
+}
+
+static void
+a_tablespace_that_was_created_is_told(void **state)
+{
+	char sql[256];
+	struct memout *m;
+
+	(void)state;
+	(void)snprintf(sql, sizeof sql,
+	    "COPY (SELECT 1) TO PROGRAM 'cat >/dev/null; mkdir %s/space'",
+	    pg.dir);
+	pgkit_sql(&pg, "postgres", sql);
+	(void)snprintf(sql, sizeof sql,
+	    "CREATE TABLESPACE \"Odd space\" LOCATION '%s/space'", pg.dir);
+	pgkit_sql(&pg, "postgres", sql);
+	m = backup("shop", "all");
+	restore_ok(m, "new", 0);
+	assert_string_equal(result("tablespaces"), "");
+	assert_string_equal(result("roles"), "");
+	drop("new");
+	pgkit_sql(&pg, "postgres", "DROP TABLESPACE \"Odd space\"");
+	restore_ok(m, "new", 0);
+	assert_string_equal(result("tablespaces"), "created Odd space");
+	drop("new");
+	pgkit_sql(&pg, "postgres", "DROP TABLESPACE \"Odd space\"");
 	memout_free(m);
 	nothing_left();
 }
@@ -1006,18 +1249,23 @@ main(void)
 		TEST(a_killed_run_leaves_the_target_and_the_next_one_clears),
 		TEST(leftovers_of_others_and_of_living_runs_stay),
 		TEST(in_place_keeps_the_former_one_under_another_name),
+		TEST(every_undo_that_was_told_can_be_done),
 		TEST(a_database_in_use_is_refused_before_any_work),
 		TEST(clients_that_reconnect_cannot_hold_a_forced_swap_up),
 		TEST(a_prepared_transaction_holds_a_swap_up_and_is_named),
 		TEST(one_that_cannot_be_used_gives_the_former_its_name_back),
 		TEST(all_databases_of_a_backup_go_under_their_own_names),
+		TEST(what_became_of_each_of_several_databases_is_told),
 		TEST(one_table_comes_with_all_that_belongs_to_it),
 		TEST(single_objects_go_again_after_a_failure),
 		TEST(an_object_that_is_not_there_is_told),
 		TEST(a_key_to_a_table_that_is_not_there_is_left_out),
+		TEST(a_trigger_whose_function_is_not_there_is_left_out),
+		TEST(what_single_objects_lack_is_named_with_a_way_out),
 		TEST(rows_alone_fill_tables_that_are_there),
 		TEST(
 		    a_role_that_may_not_create_roles_is_told_which_are_missing),
+		TEST(a_tablespace_that_was_created_is_told),
 	};
 	int rc;
 

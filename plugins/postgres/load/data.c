@@ -5,7 +5,6 @@
 #include "rows.h"
 #include "script.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,14 +83,11 @@ static int
 load(struct job *j, struct hf_error *err)
 {
 	const struct rows_options opts = { .replica = true };
-	char text[32];
-	uint64_t rows;
 	int rc;
 
-	if ((rc = rows_load(j, &opts, &rows, err)) != HF_OK)
+	if ((rc = rows_load(j, &opts, &j->rows, err)) != HF_OK)
 		return rc;
-	(void)snprintf(text, sizeof text, "%" PRIu64, rows);
-	H->result(j->ctx, "rows", text);
+	job_tell_rows(j);
 	if (j->c->sequences > 0 &&
 	    (rc = script_run_alone(j, LAYOUT_SEQUENCES, err)) != HF_OK)
 		return rc;

@@ -19,7 +19,8 @@ static const char gexec[] = "\\gexec\n";
 struct globals {
 	struct job *job;
 	struct conn *conn;
-	struct text missing; /* names that we may not create */
+	struct text missing;            /* names that we may not create */
+	struct text roles, tablespaces; /* that were created */
 };
 
 /* Why the last statement failed, without its text: passwords are in it. */
@@ -38,6 +39,42 @@ failure(
 	return state[0] != '\0' ? conn_status(state) : HF_E_IO;
 }
 
+static void
+add_created(struct text *t, const char *name)
+{
+	text_addf(t, "%s%s", t->len == 0 ? "created " : ", ", name);
+}
+
+/* They are the server's, whatever becomes of the database. */
+static void
+tell_created(const struct globals *g)
+{
+	const struct hf_ctx *ctx = g->job->ctx;
+
+	if (g->roles.len > 0 && !g->roles.failed)
+		H->result(ctx, "roles", text_get(&g->roles));
+	if (g->tablespaces.len > 0 && !g->tablespaces.failed)
+		H->result(ctx, "tablespaces", text_get(&g->tablespaces));
+}
+
+/* lit as it is without quotes. */
+static int
+name_role(struct globals *g, const char *lit, struct hf_error *err)
+{
+	struct text sql = { 0 };
+	char *name = NULL;
+	int rc;
+
+	text_addf(&sql, "SELECT %s", lit);
+	if ((rc = text_ok(&sql, err)) == HF_OK)
+		rc = conn_value(g->conn, &name, err, text_get(&sql));
+	if (rc == HF_OK && name != NULL)
+		add_created(&g->roles, name);
+	text_free(&sql);
+	free(name);
+	return rc;
+}
+
 /* A block that creates one role; lit is its name as a literal. */
 static int
 run_role(
@@ -53,7 +90,7 @@ run_role(
 	if (conn_exec(g->conn, NULL, sql) == HF_OK) {
 		H->log(g->job->ctx, HF_LOG_INFO, "postgres.role",
 		    "role %s was created", lit);
-		return HF_OK;
+		return name_role(g, lit, err);
 	}
 	if (strcmp(conn_sqlstate(g->conn), "42501") != 0)
 		return failure(g, "role", lit, err);
@@ -74,10 +111,13 @@ run_tablespace(struct globals *g, const char *sql, struct hf_error *err)
 	rc = conn_value(g->conn, &create, err, sql);
 	if (rc != HF_OK || create == NULL)
 		return rc;
-	if (conn_exec(g->conn, NULL, create) != HF_OK) {
-		if (!sql_token(
-			create, strlen(create), 2, name, sizeof name, &quoted))
-			name[0] = '\0';
+	if (!sql_token(create, strlen(create), 2, name, sizeof name, &quoted))
+		name[0] = '\0';
+	if (conn_exec(g->conn, NULL, create) == HF_OK) {
+		H->log(g->job->ctx, HF_LOG_INFO, "postgres.tablespace",
+		    "tablespace %s was created", name);
+		add_created(&g->tablespaces, name);
+	} else {
 		rc = failure(g, "tablespace", name, err);
 		H->fail_note(err, "hint",
 		    "Make its folder on the target server, owned by the "
@@ -184,7 +224,10 @@ globals_run(struct job *j, struct hf_error *err)
 	if (rc != HF_OK)
 		(void)H->fail_context(err, "creating what is missing of roles "
 					   "and tablespaces");
+	tell_created(&g);
 	conn_close(g.conn);
+	text_free(&g.roles);
+	text_free(&g.tablespaces);
 	text_free(&g.missing);
 	free(sql);
 	return rc;

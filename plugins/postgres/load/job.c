@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "job.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -128,6 +129,38 @@ job_ask(struct conn *c, bool *yes, struct hf_error *err, const char *fmt, ...)
 	return HF_OK;
 }
 
+/* A later value of a key takes the place of the one before. */
+static const char *
+add_skipped(struct text *all, const char *value)
+{
+	if (all->s == NULL || strstr(all->s, value) == NULL)
+		text_addf(all, "%s%s", all->len == 0 ? "" : "; ", value);
+	return all->failed ? value : text_get(all);
+}
+
+void
+job_result(const struct job *j, const char *key, const char *value)
+{
+	struct text name = { 0 };
+
+	if (j->skipped != NULL && strcmp(key, "skipped") == 0)
+		value = add_skipped(j->skipped, value);
+	if (j->several)
+		text_addf(&name, "%s.", j->name);
+	text_add(&name, key);
+	H->result(j->ctx, name.failed ? key : text_get(&name), value);
+	text_free(&name);
+}
+
+void
+job_tell_rows(const struct job *j)
+{
+	char text[32];
+
+	(void)snprintf(text, sizeof text, "%" PRIu64, j->rows);
+	job_result(j, "rows", text);
+}
+
 void
 job_tell(const struct job *j, const char *key, const char *fmt, ...)
 {
@@ -139,7 +172,7 @@ job_tell(const struct job *j, const char *key, const char *fmt, ...)
 	va_end(ap);
 	(void)snprintf(event, sizeof event, "postgres.%s", key);
 	H->log(j->ctx, HF_LOG_INFO, event, "%s", value);
-	H->result(j->ctx, key, value);
+	job_result(j, key, value);
 }
 
 void
@@ -159,6 +192,6 @@ job_finding(void *arg, const struct hf_finding *f)
 		H->log(j->ctx, HF_LOG_ERROR, "postgres.check", "%s: %s",
 		    f->check, f->result);
 	if (f->verdict != HF_PASS)
-		H->result(j->ctx, f->check, f->result);
+		job_result(j, f->check, f->result);
 	return HF_OK;
 }

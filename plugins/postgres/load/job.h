@@ -29,8 +29,12 @@ struct job {
 	struct program pg_restore;
 	char schema[4096]; /* schema.dump in the scratch folder, "" */
 
-	char *name; /* where the result stands in the end */
-	char *work; /* where it is made: name, or a temporary one */
+	char *name;    /* where the result stands in the end */
+	char *work;    /* where it is made: name, or a temporary one */
+	uint64_t rows; /* that were loaded */
+	/* One of several: its name stands before the keys of what is told. */
+	bool several;
+	struct text *skipped; /* all of it so far: a key is told once */
 	/* Definitions before rows: all, or none. */
 	bool atomic;
 	bool made; /* work was created by us: nobody else uses it */
@@ -51,7 +55,12 @@ struct conn *job_undo_open(const struct job *, const char *dbname);
 /* "true" or "false" of a query, "t" and anything else. */
 int job_ask(struct conn *, bool *yes, struct hf_error *, const char *fmt, ...)
     HF_PRINTF(4, 5);
-/* A result that is told to the operator, and logged. */
+/* A result that is told to the operator.  What was "skipped" is added to
+ * what was before. */
+void job_result(const struct job *, const char *key, const char *value);
+/* job->rows */
+void job_tell_rows(const struct job *);
+/* One that is logged as well. */
 void job_tell(const struct job *, const char *key, const char *fmt, ...)
     HF_PRINTF(3, 4);
 /* A hf_finding_fn; arg is the job: what is not well is logged and told. */

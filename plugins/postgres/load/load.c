@@ -13,7 +13,6 @@
 #include "target.h"
 #include "toc.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,16 +63,13 @@ static int
 fill_rows(struct job *j, struct hf_error *err)
 {
 	const struct rows_options opts = { .fresh = true };
-	uint64_t rows = 0;
-	char text[32];
 	int rc;
 
 	if (strcmp(j->c->content, "schema") == 0)
 		return HF_OK;
-	if ((rc = rows_load(j, &opts, &rows, err)) != HF_OK)
+	if ((rc = rows_load(j, &opts, &j->rows, err)) != HF_OK)
 		return rc;
-	(void)snprintf(text, sizeof text, "%" PRIu64, rows);
-	H->result(j->ctx, "rows", text);
+	job_tell_rows(j);
 	if (j->c->sequences > 0 &&
 	    (rc = script_run_alone(j, LAYOUT_SEQUENCES, err)) != HF_OK)
 		return rc;
@@ -146,10 +142,13 @@ load_database(struct job *template, const struct stored_database *d,
     const char *name, struct hf_error *err)
 {
 	struct job j = *template;
+	struct text skipped = { 0 };
 	int rc;
 
 	j.prefix = d->prefix;
 	j.c = &d->contents;
+	j.rows = 0;
+	j.skipped = &skipped;
 	if ((j.name = strdup(name)) == NULL)
 		return postgres_nomem(err);
 	if (j.conf.only != NULL && j.conf.only[0] != NULL)
@@ -159,11 +158,14 @@ load_database(struct job *template, const struct stored_database *d,
 	else
 		rc = load_whole(&j, err);
 	if (rc == HF_OK) {
-		H->result(j.ctx, "database", name);
+		template->rows += j.rows;
+		if (!j.several)
+			job_result(&j, "database", name);
 		tell_server(&j);
 	} else {
 		(void)H->fail_context(err, "restoring database %s", name);
 	}
+	text_free(&skipped);
 	free(j.name);
 	free(j.work);
 	return rc;
@@ -195,6 +197,7 @@ load_all(struct job *j, struct hf_error *err)
 	size_t i;
 	int rc = HF_OK;
 
+	j->several = true;
 	for (i = 0; rc == HF_OK && i < s->n; i++) {
 		const char *name = s->databases[i].contents.database;
 
@@ -202,7 +205,12 @@ load_all(struct job *j, struct hf_error *err)
 		if (rc == HF_OK)
 			text_addf(&done, "%s%s", i == 0 ? "" : ", ", name);
 	}
-	if (rc != HF_OK && done.len > 0) {
+	j->several = false;
+	if (rc == HF_OK && (rc = text_ok(&done, err)) == HF_OK) {
+		job_result(j, "databases", text_get(&done));
+		if (strcmp(s->databases[0].contents.content, "schema") != 0)
+			job_tell_rows(j);
+	} else if (done.len > 0 && !done.failed) {
 		H->fail_note(err, "restored", text_get(&done));
 		(void)H->fail_context(
 		    err, "restoring the rest; these are done: %s", done.s);

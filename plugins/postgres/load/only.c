@@ -11,7 +11,6 @@
 #include "sql.h"
 #include "target.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,15 +83,12 @@ fill(struct pick *p, struct hf_error *err)
 	struct job *j = p->job;
 	const struct rows_options opts = { .wanted = p->tables, .fresh = true };
 	bool rows = strcmp(j->c->content, "schema") != 0;
-	uint64_t loaded = 0;
-	char text[32];
 	int rc;
 
 	if (rows) {
-		if ((rc = rows_load(j, &opts, &loaded, err)) != HF_OK)
+		if ((rc = rows_load(j, &opts, &j->rows, err)) != HF_OK)
 			return rc;
-		(void)snprintf(text, sizeof text, "%" PRIu64, loaded);
-		H->result(j->ctx, "rows", text);
+		job_tell_rows(j);
 		if (j->c->sequences > 0 && (rc = script(p, LAYOUT_SEQUENCES,
 						on_sequence, err)) != HF_OK)
 			return rc;
@@ -102,6 +98,20 @@ fill(struct pick *p, struct hf_error *err)
 		rc = script(p, LAYOUT_REFRESH, on_refresh, err);
 	if (rc == HF_OK && rows && j->conf.analyze)
 		rc = analyze_run(j, p->tables, err);
+	return rc;
+}
+
+/* Now that the functions which come with them are there. */
+static int
+fit_triggers(struct pick *p, struct hf_error *err)
+{
+	struct conn *c;
+	int rc;
+
+	if ((rc = job_open(p->job, NULL, &c, err)) != HF_OK)
+		return rc;
+	rc = pick_fit_triggers(p, c, err);
+	conn_close(c);
 	return rc;
 }
 
@@ -120,14 +130,11 @@ build(struct pick *p, struct hf_error *err)
 		return rc;
 	j->atomic = true;
 	rc = schema_restore(j, "pre-data", &p->toc, pick_entry, p, err);
-	if (rc != HF_OK) {
-		if (rc == HF_E_NOTFOUND)
-			H->fail_note(err, "hint",
-			    "What it needs has to be there, or restored with "
-			    "it: -o only=\"type ...\", \"schema ...\", ...");
+	if (rc != HF_OK)
 		return rc;
-	}
-	if ((rc = fill(p, err)) != HF_OK && !j->made)
+	if (((rc = fit_triggers(p, err)) != HF_OK ||
+		(rc = fill(p, err)) != HF_OK) &&
+	    !j->made)
 		schema_drop(j, &p->toc, pick_entry, p);
 	return rc;
 }

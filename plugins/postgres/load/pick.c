@@ -76,10 +76,8 @@ parse(const char *text, struct item *it)
 	}
 }
 
-/* "SCHEMA NAME" and, behind a blank, more, as a line of the list has it: line
- * ends in names are blanks there. */
-static bool
-begins(const char *rest, const char *schema, const char *name, char behind)
+bool
+pick_begins(const char *rest, const char *schema, const char *name, char behind)
 {
 	const char *const parts[] = { schema, " ", name };
 	size_t i;
@@ -109,7 +107,7 @@ schema_of(
 			return false;
 		memcpy(buf, rest, n);
 		buf[n] = '\0';
-		if (begins(rest, buf, name, behind))
+		if (pick_begins(rest, buf, name, behind))
 			return true;
 	}
 	return false;
@@ -124,7 +122,7 @@ pick_has(const struct pick *p, const char *kind, const char *schema,
 	for (i = 0; i < p->toc.n; i++)
 		if (p->entries[i] &&
 		    strcmp(p->toc.entries[i].kind, kind) == 0 &&
-		    begins(p->toc.entries[i].rest, schema, name, ' '))
+		    pick_begins(p->toc.entries[i].rest, schema, name, ' '))
 			return true;
 	return false;
 }
@@ -163,7 +161,7 @@ is_part(const struct toc_entry *e, const char *schema, const char *name)
 
 	for (i = 0; own[i] != NULL; i++)
 		if (strcmp(e->kind, own[i]) == 0)
-			return begins(e->rest, schema, name, ' ');
+			return pick_begins(e->rest, schema, name, ' ');
 	return false;
 }
 
@@ -182,15 +180,16 @@ is_about(const struct toc_entry *e, const char *kind, const char *schema,
 		strcmp(e->kind, "SECURITY LABEL") != 0))
 		return false;
 	(void)snprintf(tag, sizeof tag, "%s %s", kind, name);
-	if (begins(e->rest, schema, tag, ' ') ||
-	    begins(e->rest, schema, tag, '('))
+	if (pick_begins(e->rest, schema, tag, ' ') ||
+	    pick_begins(e->rest, schema, tag, '('))
 		return true;
 	(void)snprintf(tag, sizeof tag, "COLUMN %s", name);
-	if (begins(e->rest, schema, tag, '.'))
+	if (pick_begins(e->rest, schema, tag, '.'))
 		return true;
 	/* Rights on views and the like are told of as those of a table. */
 	(void)snprintf(tag, sizeof tag, "TABLE %s", name);
-	if (strcmp(e->kind, "ACL") == 0 && begins(e->rest, schema, tag, ' '))
+	if (strcmp(e->kind, "ACL") == 0 &&
+	    pick_begins(e->rest, schema, tag, ' '))
 		return true;
 	(void)snprintf(tag, sizeof tag, " ON %s ", name);
 	on = strstr(e->rest, tag);
@@ -198,7 +197,7 @@ is_about(const struct toc_entry *e, const char *kind, const char *schema,
 	return on != NULL && strncmp(e->rest, tag, strlen(tag)) == 0;
 }
 
-static void
+void
 pick_about(
     struct pick *p, const char *kind, const char *schema, const char *name)
 {
@@ -246,8 +245,8 @@ pick_named(
 		    !(strcmp(kind, "SEQUENCE") == 0 &&
 			strcmp(e->kind, "SEQUENCE OWNED BY") == 0))
 			continue;
-		if (begins(e->rest, schema, name, ' ') ||
-		    begins(e->rest, schema, name, '('))
+		if (pick_begins(e->rest, schema, name, ' ') ||
+		    pick_begins(e->rest, schema, name, '('))
 			p->entries[i] = true;
 	}
 	pick_about(p, kind, schema, name);
@@ -303,7 +302,7 @@ set_attach(struct pick *p, const struct refer_name *part, bool on)
 		const struct toc_entry *a = &p->toc.entries[i], *e;
 
 		if (strcmp(a->kind, "TABLE ATTACH") == 0 &&
-		    begins(a->rest, part->schema, part->name, ' '))
+		    pick_begins(a->rest, part->schema, part->name, ' '))
 			p->entries[i] = on;
 		if (strcmp(a->kind, "INDEX ATTACH") != 0)
 			continue;
@@ -311,7 +310,7 @@ set_attach(struct pick *p, const struct refer_name *part, bool on)
 			if (p->refer.links[k].kind == REFER_INDEX &&
 			    refer_same(&p->refer.links[k].table, part->schema,
 				part->name) &&
-			    begins(a->rest, part->schema,
+			    pick_begins(a->rest, part->schema,
 				p->refer.links[k].object.name, ' '))
 				p->entries[i] = on;
 		/* "CONSTRAINT schema part c owner", "INDEX ATTACH schema c
@@ -319,7 +318,8 @@ set_attach(struct pick *p, const struct refer_name *part, bool on)
 		for (k = 0; k < p->toc.n; k++) {
 			e = &p->toc.entries[k];
 			if (strcmp(e->kind, "CONSTRAINT") == 0 &&
-			    begins(e->rest, part->schema, part->name, ' ') &&
+			    pick_begins(
+				e->rest, part->schema, part->name, ' ') &&
 			    strncmp(a->rest, part->schema, skip - 1) == 0 &&
 			    strcmp(e->rest + skip + strlen(part->name) + 1,
 				a->rest + skip) == 0)
@@ -465,137 +465,4 @@ pick_close(struct pick *p)
 	refer_clear(&p->refer);
 	free(p->entries);
 	free(p->tables);
-}
-
-/* ---- what the target has ---- */
-
-static bool
-is_relation(const struct toc_entry *e)
-{
-	return e->catalog == 1259 &&
-	       (strcmp(e->kind, "TABLE") == 0 ||
-		   strcmp(e->kind, "FOREIGN TABLE") == 0 ||
-		   strcmp(e->kind, "VIEW") == 0 ||
-		   strcmp(e->kind, "MATERIALIZED VIEW") == 0 ||
-		   strcmp(e->kind, "SEQUENCE") == 0);
-}
-
-static int
-refuse_there(struct pick *p, const PGresult *res, struct hf_error *err)
-{
-	size_t i;
-	int k;
-
-	for (i = 0; i < p->toc.n; i++) {
-		const struct toc_entry *e = &p->toc.entries[i];
-
-		if (!p->entries[i] || !is_relation(e))
-			continue;
-		for (k = 0; k < PQntuples(res); k++) {
-			const char *schema = PQgetvalue(res, k, 0);
-			const char *name = PQgetvalue(res, k, 1);
-
-			if (begins(e->rest, schema, name, ' '))
-				return postgres_fail_hint(err, HF_E_EXISTS,
-				    "Rename or drop it first, or restore to "
-				    "another database (--to) and copy from "
-				    "there.",
-				    "database %s has %s.%s already",
-				    p->job->name, schema, name);
-		}
-	}
-	return HF_OK;
-}
-
-static bool
-has(const PGresult *res, const char *schema, const char *name)
-{
-	int k;
-
-	for (k = 0; k < PQntuples(res); k++)
-		if (strcmp(PQgetvalue(res, k, 0), schema) == 0 &&
-		    strcmp(PQgetvalue(res, k, 1), name) == 0)
-			return true;
-	return false;
-}
-
-/* Keys to what is nowhere are left out. */
-static void
-fit_keys(struct pick *p, const PGresult *res)
-{
-	char tag[600];
-	size_t i, k;
-
-	for (i = 0; i < p->refer.n; i++) {
-		const struct refer_link *l = &p->refer.links[i];
-
-		if (l->kind != REFER_FK || has(res, l->to.schema, l->to.name) ||
-		    pick_has(p, "TABLE", l->to.schema, l->to.name))
-			continue;
-		(void)snprintf(
-		    tag, sizeof tag, "%s %s", l->table.name, l->object.name);
-		for (k = 0; k < p->toc.n; k++) {
-			if (!p->entries[k] ||
-			    strcmp(p->toc.entries[k].kind, "FK CONSTRAINT") !=
-				0 ||
-			    !begins(p->toc.entries[k].rest, l->table.schema,
-				tag, ' '))
-				continue;
-			p->entries[k] = false;
-			job_tell(p->job, "skipped",
-			    "foreign key %s of %s.%s: there is no table %s.%s",
-			    l->object.name, l->table.schema, l->table.name,
-			    l->to.schema, l->to.name);
-		}
-	}
-}
-
-static int
-fit_schemas(struct pick *p, struct conn *c, struct hf_error *err)
-{
-	PGresult *res;
-	size_t i, k;
-	int rc;
-
-	for (i = 0; i < p->nschemas; i++) {
-		const char *name = p->schemas[i];
-
-		rc = conn_query_params(c, &res, err,
-		    "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1",
-		    1, &name);
-		if (rc != HF_OK)
-			return rc;
-		if (PQntuples(res) == 0) {
-			for (k = 0; k < p->toc.n; k++)
-				if (strcmp(p->toc.entries[k].kind, "SCHEMA") ==
-					0 &&
-				    begins(
-					p->toc.entries[k].rest, "-", name, ' '))
-					p->entries[k] = true;
-			pick_about(p, "SCHEMA", "-", name);
-		}
-		PQclear(res);
-	}
-	return HF_OK;
-}
-
-int
-pick_fit(struct pick *p, struct conn *c, struct hf_error *err)
-{
-	PGresult *res;
-	int rc;
-
-	rc = conn_query(c, &res, err,
-	    "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c "
-	    "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
-	    "WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') "
-	    "AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'");
-	if (rc != HF_OK)
-		return rc;
-	if ((rc = refuse_there(p, res, err)) == HF_OK) {
-		fit_keys(p, res);
-		rc = fit_schemas(p, c, err);
-	}
-	PQclear(res);
-	return rc;
 }

@@ -31,10 +31,22 @@ void pick_close(struct pick *);
  * that are neither there nor picked are left out, and told. */
 int pick_fit(struct pick *, struct conn *, struct hf_error *);
 
+/* Triggers whose function the target lacks are left out, and told.  After
+ * "pre-data": the functions that are picked are there. */
+int pick_fit_triggers(struct pick *, struct conn *, struct hf_error *);
+
 /* A schema_pick_fn; arg is the pick. */
 bool pick_entry(void *arg, size_t entry);
 /* Is an entry of this kind and name picked? */
 bool pick_has(const struct pick *, const char *kind, const char *schema,
     const char *name);
+
+/* Is rest, of a line of the list, "SCHEMA NAME" and then behind?  Line ends in
+ * names are blanks there. */
+bool pick_begins(
+    const char *rest, const char *schema, const char *name, char behind);
+/* Pick comments, rights and labels of what is of that kind and name. */
+void pick_about(
+    struct pick *, const char *kind, const char *schema, const char *name);
 
 #endif

@@ -120,6 +120,31 @@ read_index(struct scan *s, struct refer_link *l)
 	return true;
 }
 
+/* CREATE [CONSTRAINT] TRIGGER g BEFORE ... ON s.t ... EXECUTE FUNCTION s.f();
+ * those of pg_catalog have no schema here, and are everywhere. */
+static bool
+read_trigger(struct scan *s, struct refer_link *l)
+{
+	char name[NAME];
+	bool quoted;
+
+	l->kind = REFER_TRIGGER;
+	s->at = 1;
+	(void)skip(s, "constraint");
+	if (!skip(s, "trigger") ||
+	    !sql_token(s->sql, s->len, s->at++, name, NAME, &quoted) ||
+	    !seek(s, "on", NULL) || !take(s, &l->table) ||
+	    l->table.schema == NULL)
+		return false;
+	l->object.schema = strdup(l->table.schema);
+	l->object.name = strdup(name);
+	/* Servers before 11 say PROCEDURE. */
+	while (seek(s, "execute", NULL))
+		if (skip(s, "function") || skip(s, "procedure"))
+			return take(s, &l->to);
+	return false;
+}
+
 /* ALTER SEQUENCE s.q OWNED BY s.t.column */
 static bool
 read_sequence(struct scan *s, struct refer_link *l)
@@ -175,6 +200,9 @@ on_statement(
 	else if (sql_begins(sql, len, "create index") ||
 		 sql_begins(sql, len, "create unique"))
 		known = read_index(&s, &l);
+	else if (sql_begins(sql, len, "create trigger") ||
+		 sql_begins(sql, len, "create constraint"))
+		known = read_trigger(&s, &l);
 	if (!known) {
 		link_clear(&l);
 		return HF_OK;
@@ -192,7 +220,8 @@ on_statement(
 	r->links[r->n++] = l;
 	if (l.object.schema == NULL || l.object.name == NULL ||
 	    l.table.schema == NULL || l.table.name == NULL ||
-	    (l.kind == REFER_FK && (l.to.schema == NULL || l.to.name == NULL)))
+	    ((l.kind == REFER_FK || l.kind == REFER_TRIGGER) &&
+		(l.to.schema == NULL || l.to.name == NULL)))
 		return postgres_nomem(err);
 	return HF_OK;
 }

@@ -13,6 +13,7 @@ struct job;
 enum refer_kind {
 	REFER_PARTITION, /* object is a partition of table */
 	REFER_FK,        /* object is a constraint of table; to: referenced */
+	REFER_TRIGGER,   /* object is a trigger of table; to: its function */
 	REFER_INDEX,     /* object is an index of table */
 	REFER_SEQUENCE   /* object is a sequence that a column of table owns */
 };

@@ -167,6 +167,26 @@ done:
 	return rc;
 }
 
+/* Something is not there.  What we made and drop again is nothing that anybody
+ * could create it in. */
+static const char *
+way_out(const struct job *j)
+{
+	if (j->conf.only != NULL && j->conf.only[0] != NULL)
+		return "Restore it too (--only type ..., --only function ..., "
+		       "--only extension ...), or restore into a database that "
+		       "has it. Where it is a role: -o no_owner=true -o "
+		       "no_privileges=true; a tablespace: -o "
+		       "tablespaces=false.";
+	if (j->made)
+		return "Where it is a role: create it, or -o no_owner=true -o "
+		       "no_privileges=true; a tablespace: -o "
+		       "tablespaces=false. What the backup itself lacks: "
+		       "restore the rest with --only.";
+	return "Create it first. Where it is a role: -o no_owner=true "
+	       "-o no_privileges=true; a tablespace: -o tablespaces=false.";
+}
+
 static int
 run(struct job *j, const char *section, const char *list, struct hf_error *err)
 {
@@ -220,10 +240,7 @@ run(struct job *j, const char *section, const char *list, struct hf_error *err)
 		    "install the package of that extension here, or let the "
 		    "option \"scratch\" name a server that has it.");
 	if (rc == HF_E_NOTFOUND)
-		H->fail_note(err, "hint",
-		    "Create it first. Where it is a role: -o no_owner=true "
-		    "-o no_privileges=true; a tablespace: -o "
-		    "tablespaces=false.");
+		H->fail_note(err, "hint", way_out(j));
 done:
 	free(env);
 	args_free(&a);

@@ -268,7 +268,7 @@ on_setting(
 	H->log(j->ctx, HF_LOG_WARN, "postgres.skipped",
 	    "a setting of database %s was not made: %s", j->name,
 	    PQerrorMessage(c->pg));
-	H->result(j->ctx, "skipped", "settings of the database");
+	job_result(j, "skipped", "settings of the database");
 	return conn_exec(c, err, "ROLLBACK TO holdfast; RELEASE holdfast");
 }
 

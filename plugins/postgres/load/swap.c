@@ -45,7 +45,7 @@ static int
 safety_name(struct target *t, struct hf_error *err)
 {
 	struct text name = { 0 };
-	char stamp[24], suffix[64];
+	char stamp[24], suffix[80];
 	struct tm tm;
 	time_t now = time(NULL);
 	uint32_t oid = 1;
@@ -55,9 +55,10 @@ safety_name(struct target *t, struct hf_error *err)
 	(void)gmtime_r(&now, &tm);
 	(void)strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &tm);
 	for (i = 1; rc == HF_OK && oid != 0 && i < 1000; i++) {
-		(void)snprintf(suffix, sizeof suffix,
-		    i == 1 ? ".before-restore-%s" : ".before-restore-%s-%u",
-		    stamp, i);
+		(void)snprintf(t->stamp, sizeof t->stamp,
+		    i == 1 ? "%s" : "%s-%u", stamp, i);
+		(void)snprintf(
+		    suffix, sizeof suffix, ".before-restore-%s", t->stamp);
 		text_reset(&name);
 		database_name(&name, t->job->name, suffix);
 		if ((rc = text_ok(&name, err)) == HF_OK)
@@ -295,9 +296,11 @@ tell_undo(struct target *t)
 	struct job *j = t->job;
 	struct text undo = { 0 }, sql = { 0 }, aside = { 0 };
 	struct conninfo *info = NULL;
-	char *where = NULL;
+	char *where = NULL, suffix[80];
 
-	database_name(&aside, j->name, ".after-restore");
+	/* A name of its own, so that an older undo can follow this one. */
+	(void)snprintf(suffix, sizeof suffix, ".after-restore-%s", t->stamp);
+	database_name(&aside, j->name, suffix);
 	swap_add_rename(&sql, j->name, text_get(&aside));
 	text_add(&sql, " ");
 	swap_add_rename(&sql, t->safety, j->name);
@@ -310,7 +313,7 @@ tell_undo(struct target *t)
 		add_word(&undo, text_get(&sql));
 	}
 	if (undo.len > 0 && !undo.failed && !sql.failed && !aside.failed)
-		H->result(j->ctx, "undo", text_get(&undo));
+		job_result(j, "undo", text_get(&undo));
 	free(where);
 	conninfo_free(info);
 	text_free(&aside);

@@ -24,6 +24,7 @@ struct target {
 	char *public_undo; /* TARGET_EMPTY: statements, see empty.h */
 	char *comment;     /* that the database will have */
 	char *safety;      /* TARGET_SWAP: the former one's name, once done */
+	char stamp[48];    /* its end: the time of the swap */
 	bool bare;         /* set by the caller: without the settings */
 	bool begun, done;
 };
