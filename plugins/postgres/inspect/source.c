@@ -229,9 +229,10 @@ look_standby_tables(struct look *l, struct hf_error *err)
 	    &names, err);
 
 	if (rc == HF_OK && l->rows && names.n > 0)
-		finding_tell(l->to, verdict(l), "unlogged tables",
-		    "Back up the primary, or name them in \"exclude_tables\".",
-		    "cannot be read on a standby: %s", names_get(&names));
+		finding_tell(l->to, HF_WARN, "unlogged tables",
+		    "Back up the primary where their rows matter.",
+		    "have no rows on a standby, none will be kept: %s",
+		    names_get(&names));
 	names_free(&names);
 	return rc;
 }
