@@ -105,7 +105,8 @@ digits(const char **s, int n, int *value)
 static bool
 parse_zone(const char **s, bool *local, int *offset)
 {
-	int hours, minutes, sign;
+	int hours, minutes = 0, sign;
+	bool more;
 
 	*local = **s == '\0';
 	*offset = 0;
@@ -115,23 +116,31 @@ parse_zone(const char **s, bool *local, int *offset)
 		(*s)++;
 		return true;
 	}
+	if (strncmp(*s, "UTC", 3) == 0) {
+		*s += 3;
+		return true;
+	}
 	if (**s != '+' && **s != '-')
 		return false;
 	sign = *(*s)++ == '-' ? -1 : 1;
 	if (!digits(s, 2, &hours))
 		return false;
+	/* PostgreSQL writes "+00". */
+	more = **s != '\0';
 	if (**s == ':')
 		(*s)++;
-	if (!digits(s, 2, &minutes) || hours > 14 || minutes > 59)
+	if (more && !digits(s, 2, &minutes))
+		return false;
+	if (hours > 14 || minutes > 59)
 		return false;
 	*offset = sign * (hours * 3600 + minutes * 60);
 	return true;
 }
 
 static bool
-parse_clock(const char **s, struct tm *tm, int *millis)
+parse_clock(const char **s, struct tm *tm, int *micros)
 {
-	int place = 100;
+	int place = 100000;
 
 	if (!digits(s, 2, &tm->tm_hour) || *(*s)++ != ':' ||
 	    !digits(s, 2, &tm->tm_min))
@@ -142,7 +151,7 @@ parse_clock(const char **s, struct tm *tm, int *millis)
 			return false;
 		if (**s == '.')
 			for ((*s)++; isdigit((unsigned char)**s); (*s)++) {
-				*millis += (**s - '0') * place;
+				*micros += (**s - '0') * place;
 				place /= 10;
 			}
 	}
@@ -152,10 +161,10 @@ parse_clock(const char **s, struct tm *tm, int *millis)
 }
 
 bool
-text_parse_time(const char *s, int64_t *ms)
+text_parse_time_us(const char *s, int64_t *us)
 {
 	struct tm tm = { .tm_isdst = -1 };
-	int year, month, millis = 0, offset = 0;
+	int year, month, micros = 0, offset = 0;
 	bool local = true;
 	time_t t;
 
@@ -167,14 +176,26 @@ text_parse_time(const char *s, int64_t *ms)
 	tm.tm_mon = month - 1;
 	if (*s == 'T' || *s == 't' || *s == ' ') {
 		s++;
-		if (!parse_clock(&s, &tm, &millis) ||
+		if (!parse_clock(&s, &tm, &micros) ||
 		    !parse_zone(&s, &local, &offset))
 			return false;
 	}
 	if (*s != '\0')
 		return false;
 	t = local ? mktime(&tm) : timegm(&tm);
-	*ms = ((int64_t)t - offset) * 1000 + millis;
+	*us = ((int64_t)t - offset) * 1000000 + micros;
+	return true;
+}
+
+bool
+text_parse_time(const char *s, int64_t *ms)
+{
+	int64_t us;
+
+	if (!text_parse_time_us(s, &us))
+		return false;
+	/* Down, also before 1970. */
+	*ms = us / 1000 - (us % 1000 < 0);
 	return true;
 }
 
@@ -231,6 +252,16 @@ struct text_small
 text_utc(int64_t ms)
 {
 	return utc(ms, "%Y-%m-%dT%H:%M:%SZ");
+}
+
+struct text_small
+text_utc_us(int64_t us)
+{
+	int64_t rest = (us % 1000000 + 1000000) % 1000000;
+	struct text_small t = utc((us - rest) / 1000, "%Y-%m-%dT%H:%M:%S"), z;
+
+	(void)snprintf(z.s, sizeof z.s, "%.30s.%06dZ", t.s, (int)rest);
+	return z;
 }
 
 struct text_small
@@ -353,4 +384,31 @@ text_format(const char *fmt, ...)
 	n = vasprintf(&s, fmt, ap);
 	va_end(ap);
 	return n < 0 ? NULL : s;
+}
+
+char *
+text_quote(const char *text)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789_@%+=:,./-";
+	char *quoted, *q;
+
+	if (*text != '\0' && text[strspn(text, plain)] == '\0')
+		return strdup(text);
+	quoted = q = malloc(strlen(text) * 4 + 3);
+	if (quoted == NULL)
+		return NULL;
+	*q++ = '\'';
+	for (; *text != '\0'; text++) {
+		if (*text == '\'') {
+			memcpy(q, "'\\''", 4);
+			q += 4;
+		} else {
+			*q++ = *text;
+		}
+	}
+	*q++ = '\'';
+	*q = '\0';
+	return quoted;
 }

@@ -15,10 +15,12 @@ bool text_parse_size(const char *, int64_t *bytes);
  * without a unit is refused. */
 bool text_parse_duration(const char *, int64_t *ms);
 
-/* A point in time: "2026-11-21T02:15:00Z", "... 02:15:00+01:00", with or
- * without seconds and fractions; without a zone it is local time; a date alone
- * is its first moment.  Unix milliseconds. */
+/* A point in time: "2026-11-21T02:15:00Z", "... 02:15:00+01:00", "+01" or
+ * " UTC" as PostgreSQL writes it, with or without seconds and fractions;
+ * without a zone it is local time; a date alone is its first moment.  Unix
+ * milliseconds. */
 bool text_parse_time(const char *, int64_t *ms);
+bool text_parse_time_us(const char *, int64_t *us); /* microseconds */
 
 /* Fixed room for the texts below. */
 struct text_small {
@@ -28,6 +30,7 @@ struct text_small text_size(uint64_t bytes);    /* "9.8 MiB" */
 struct text_small text_duration(int64_t ms);    /* "3.1s", "4m12s" */
 struct text_small text_utc(int64_t ms);         /* "2026-11-21T02:15:00Z" */
 struct text_small text_utc_compact(int64_t ms); /* "20261121T021500Z" */
+struct text_small text_utc_us(int64_t us);      /* "2026-...:00.123456Z" */
 
 /* Wall clock and monotonic clock, milliseconds. */
 int64_t text_now(void);
@@ -45,5 +48,9 @@ const char *text_nearest(const char *typed, const char *const *candidates);
 
 /* printf into new memory; NULL without memory.  The caller frees. */
 char *text_format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* A word for a shell, quoted when it has to be; the caller frees, NULL: no
+ * memory. */
+char *text_quote(const char *);
 
 #endif

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "cli/progress.h"
 #include "cli/render.h"
+#include "cli/self.h"
 #include "config/config.h"
 #include "flow/flow.h"
 #include "plugin/loader.h"
@@ -235,6 +236,14 @@ int
 cli_work_open(struct cli_work *work, struct cli *cli,
     const struct config_pipeline *pipeline, struct hf_error *err)
 {
+	return cli_work_open_sinks(work, cli, pipeline, NULL, 0, err);
+}
+
+int
+cli_work_open_sinks(struct cli_work *work, struct cli *cli,
+    const struct config_pipeline *pipeline,
+    const struct config_sink *const *sinks, size_t n, struct hf_error *err)
+{
 	memset(work, 0, sizeof *work);
 	work->cli = cli;
 	work->pipeline = pipeline;
@@ -245,6 +254,10 @@ cli_work_open(struct cli_work *work, struct cli *cli,
 	work->env.cancel = cli->cancel;
 	work->env.events = &work->events;
 	work->env.plugins = cli->plugins;
+	work->log_command = self_log_command(cli, pipeline->name);
+	work->env.log_command = work->log_command;
+	work->env.sinks = sinks;
+	work->env.nsinks = n;
 	work->task = progress_begin(pipeline->name);
 	return repo_open(&work->env, pipeline, &work->repo, err);
 }
@@ -256,6 +269,8 @@ cli_work_close(struct cli_work *work)
 		atomic_store(&work->cli->stuck, true);
 	repo_close(work->repo);
 	work->repo = NULL;
+	free(work->log_command);
+	work->log_command = NULL;
 	progress_end(work->task);
 	work->task = NULL;
 }

@@ -16,6 +16,7 @@
 struct cancel;
 struct config;
 struct config_pipeline;
+struct config_sink;
 struct flow;
 struct plugins;
 struct progress_task;
@@ -46,7 +47,16 @@ enum cli_option {
 	OPT_ROLE,
 	OPT_YES,
 	OPT_DEEP,
-	OPT_SINK
+	OPT_SINK,
+	OPT_LATEST,
+	OPT_LSN,
+	OPT_XID,
+	OPT_NAME,
+	OPT_TARGET,
+	OPT_TIMELINE,
+	OPT_ACTION,
+	OPT_TABLESPACE,
+	OPT_PIPELINE
 };
 
 struct cli {
@@ -73,10 +83,14 @@ int cli_list(struct cli *);
 int cli_show(struct cli *);
 int cli_restore(struct cli *);
 int cli_verify(struct cli *);
+int cli_copy(struct cli *);
 int cli_doctor(struct cli *);
 int cli_config(struct cli *);
 int cli_plugins(struct cli *);
 int cli_status(struct cli *);
+int cli_prune(struct cli *);
+int cli_run(struct cli *);
+int cli_wal(struct cli *);
 int cli_version(struct cli *);
 int cli_help(struct cli *);
 
@@ -111,10 +125,15 @@ struct cli_work {
 	struct progress_task *task;
 	struct repo_events events;
 	struct repo_env env;
+	char *log_command;
 };
 /* Zero the struct, open.  cli_work_close in any case. */
 int cli_work_open(struct cli_work *, struct cli *,
     const struct config_pipeline *, struct hf_error *);
+/* The same with other sinks than the pipeline's. */
+int cli_work_open_sinks(struct cli_work *, struct cli *,
+    const struct config_pipeline *, const struct config_sink *const *, size_t n,
+    struct hf_error *);
 void cli_work_close(struct cli_work *);
 
 /* Print an error of one pipeline of several where others go on; not in JSON,

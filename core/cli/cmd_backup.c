@@ -72,6 +72,24 @@ sinks_json(const struct repo_backup_result *r)
 	return list;
 }
 
+/* Earlier backups that a sink lacked. */
+static json_t *
+completed_json(const struct repo_backup_result *r)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < r->ncompleted; i++) {
+		const struct repo_copied *c = &r->completed[i];
+		bool ok = c->how != REPO_COPIED_FAILED;
+
+		(void)json_array_append_new(
+		    list, json_pack("{s:s, s:s, s:s, s:b, s:o*}", "id", c->id,
+			      "from", c->from, "to", c->to, "ok", (int)ok,
+			      "error", ok ? NULL : render_json_error(&c->why)));
+	}
+	return list;
+}
+
 static json_t *
 result_json(const struct config_pipeline *p, const struct repo_backup_result *r,
     int code, const struct hf_error *err)
@@ -97,6 +115,11 @@ result_json(const struct config_pipeline *p, const struct repo_backup_result *r,
 		(void)json_object_set_new(doc, "verify",
 		    json_pack("{s:s, s:b}", "kind", verify_name(p->verify),
 			"passed", (int)!r->verify_failed));
+	if (r->ncompleted > 0)
+		(void)json_object_set_new(doc, "completed", completed_json(r));
+	if (r->nincomplete > 0)
+		(void)json_object_set_new(doc, "incomplete",
+		    json_integer((json_int_t)r->nincomplete));
 	if (err->status != HF_OK)
 		(void)json_object_set_new(doc, "error", render_json_error(err));
 	return doc;
@@ -116,6 +139,27 @@ print_sinks(const struct repo_backup_result *r)
 		render_word(stdout, RENDER_PLAIN, r->sinks[i].why.cause);
 		printf(")");
 	}
+}
+
+/* "  offsite: earlier backup 20261120T...  completed from nas" */
+static void
+print_completed(const struct repo_backup_result *r)
+{
+	for (size_t i = 0; i < r->ncompleted; i++) {
+		const struct repo_copied *c = &r->completed[i];
+		bool ok = c->how != REPO_COPIED_FAILED;
+
+		printf("  %s: earlier backup %s  ", c->to, c->id);
+		render_word(stdout, ok ? RENDER_GOOD : RENDER_WARN,
+		    ok ? "completed" : "still missing");
+		if (ok)
+			printf(" from %s\n", c->from);
+		else
+			printf(" (%s)\n", c->why.cause);
+	}
+	if (r->nincomplete > 0)
+		printf("  %zu earlier backups are still missing in a sink\n",
+		    r->nincomplete);
 }
 
 /* "shop  sqlite  1.9 GiB -> 612 MiB  nas ok  readback ok  48.0s" */
@@ -191,6 +235,7 @@ report(struct batch *b, size_t at, const struct repo_backup_result *r, int code,
 	} else {
 		progress_pause();
 		print_result(p, r, code);
+		print_completed(r);
 		(void)fflush(stdout);
 		progress_resume();
 		if (!whole)

@@ -8,6 +8,7 @@
 #include "base/cancel.h"
 #include "cli/catalog_view.h"
 #include "cli/render.h"
+#include "cli/windows.h"
 #include "config/config.h"
 #include "repo/manifest.h"
 
@@ -15,6 +16,7 @@ struct listing {
 	struct cli *cli;
 	struct render_table *table;
 	json_t *json;
+	struct windows windows;
 	size_t nbackups;
 	struct cli_tally tally;
 };
@@ -87,9 +89,10 @@ add_row(struct listing *l, const struct config_pipeline *p,
 
 static void
 add_catalog(struct listing *l, const struct config_pipeline *p,
-    const struct repo *repo, const struct repo_catalog *catalog)
+    struct repo *repo, const struct repo_catalog *catalog)
 {
 	json_t *backups = l->json == NULL ? NULL : json_array(), *doc;
+	json_t *windows = windows_add(&l->windows, p, repo, catalog);
 
 	for (size_t i = 0; i < catalog->n; i++) {
 		if (backups != NULL)
@@ -101,10 +104,13 @@ add_catalog(struct listing *l, const struct config_pipeline *p,
 			    l, p, repo, &catalog->entries[i], catalog->nsinks);
 	}
 	l->nbackups += catalog->n;
-	if (backups == NULL)
+	if (backups == NULL) {
+		json_decref(windows);
 		return;
-	doc = json_pack("{s:s, s:o, s:o*}", "pipeline", p->name, "backups",
-	    backups, "errors", catalog_view_errors(repo, catalog));
+	}
+	doc = json_pack("{s:s, s:o, s:o*, s:o*}", "pipeline", p->name,
+	    "backups", backups, "windows", windows, "errors",
+	    catalog_view_errors(repo, catalog));
 	(void)json_array_append_new(l->json, doc);
 }
 
@@ -167,6 +173,9 @@ finish(struct listing *l)
 		if (l->tally.failed == 0)
 			printf("no backups yet\n");
 	}
+	if (l->json == NULL)
+		windows_print(&l->windows, stdout);
+	windows_clear(&l->windows);
 	if (l->cli->err.status != HF_OK)
 		return cli_failed(l->cli);
 	return cli_tally_end(&l->tally, l->cli);
@@ -182,7 +191,7 @@ cli_list(struct cli *cli)
 	size_t n = 0;
 	int code;
 
-	if (cli_load_config(cli) != HF_OK ||
+	if (cli_start_flow(cli) != HF_OK ||
 	    cli_pick_pipelines(cli, &list, &n) != HF_OK)
 		return cli_failed(cli);
 	memset(&l, 0, sizeof l);

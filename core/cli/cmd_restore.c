@@ -9,19 +9,22 @@
 
 #include "base/cancel.h"
 #include "base/secret.h"
+#include "base/text.h"
 #include "cli/catalog_view.h"
 #include "cli/engine_args.h"
 #include "cli/progress.h"
 #include "cli/render.h"
 #include "config/config.h"
 #include "plugin/loader.h"
+#include "repo/logs.h"
 #include "repo/manifest.h"
 
 struct plan {
 	const struct config_pipeline *pipeline;
 	const char *selector;
 	int64_t at_ms;
-	char **args; /* of -o and its short forms, NULL ends */
+	struct text_small until; /* the same, as engines take it */
+	char **args;             /* of -o and its short forms, NULL ends */
 	char *shown; /* the target without a password; NULL: in place */
 	struct repo_restore_options options;
 };
@@ -64,6 +67,7 @@ static int
 read_choice(struct cli *cli, struct plan *plan)
 {
 	const char *at = args_value(cli->args, OPT_AT, 0);
+	int64_t at_us = 0;
 
 	plan->selector = args_value(cli->args, OPT_BACKUP, 0);
 	if (at != NULL && plan->selector != NULL)
@@ -73,7 +77,7 @@ read_choice(struct cli *cli, struct plan *plan)
 	if (plan->selector != NULL && *plan->selector == '\0')
 		return usage(
 		    cli, "--backup needs an id", "An empty text is no id.");
-	if (at != NULL && !text_parse_time(at, &plan->at_ms)) {
+	if (at != NULL && !text_parse_time_us(at, &at_us)) {
 		error_fail(&cli->err, HF_E_INVALID,
 		    "--at: \"%s\" is not a moment", at);
 		error_hint(&cli->err,
@@ -81,9 +85,12 @@ read_choice(struct cli *cli, struct plan *plan)
 		    "or 2026-11-21 02:15 for local time.");
 		return HF_E_INVALID;
 	}
-	/* 0 would mean any moment. */
-	if (at != NULL && plan->at_ms == 0)
-		plan->at_ms = 1;
+	if (at != NULL) {
+		/* 0 would mean any moment. */
+		plan->at_ms = at_us / 1000 == 0 ? 1 : at_us / 1000;
+		plan->until = text_utc_us(at_us);
+		plan->options.until = plan->until.s;
+	}
 	if (plan->selector == NULL)
 		plan->selector = "latest";
 	return HF_OK;
@@ -215,6 +222,8 @@ print_plan(const struct plan *plan, const struct repo *repo,
 	say("from", text);
 	if (plan->options.source != NULL)
 		say("source", plan->options.source);
+	if (plan->at_ms != 0)
+		say("until", plan->until.s);
 	say("to", plan->options.in_place
 		      ? "its own place, after a safety copy of what is there"
 		      : plan->shown);
@@ -366,8 +375,8 @@ cli_restore(struct cli *cli)
 	memset(&catalog, 0, sizeof catalog);
 	if (cli_work_open(&work, cli, plan.pipeline, &cli->err) == HF_OK &&
 	    repo_list(work.repo, &catalog, &cli->err) == HF_OK &&
-	    repo_pick(&catalog, plan.selector, plan.at_ms, &e, &cli->err) ==
-		HF_OK) {
+	    logs_pick(work.repo, &catalog, plan.selector, plan.at_ms,
+		&plan.options, &e, &cli->err) == HF_OK) {
 		if (needs_answer(cli, &plan) || (!cli->quiet && !cli->json))
 			print_plan(&plan, work.repo, e, catalog.nsinks);
 		if (confirm(cli, &plan) == HF_OK)

@@ -38,6 +38,9 @@ cell_state(struct overview *o, const struct repo_status *s)
 	else if (s->running)
 		render_cell(o->table, RENDER_GOOD, "ok, %s on %s",
 		    s->running_verb, s->running_host);
+	else if (s->log_until_ms > s->last_success_ms)
+		render_cell(o->table, RENDER_GOOD, "ok, log %s behind",
+		    render_age(s->log_until_ms).s);
 	else
 		render_cell(o->table, RENDER_GOOD, "ok");
 }
@@ -79,6 +82,9 @@ status_json(const struct config_pipeline *p, const struct repo_status *s)
 	if (s->last_success_ms != 0)
 		(void)json_object_set_new(doc, "age_seconds",
 		    json_integer((text_now() - s->last_success_ms) / 1000));
+	if (s->log_until_ms != 0)
+		(void)json_object_set_new(
+		    doc, "log_until", render_json_time(s->log_until_ms));
 	if (p->rpo_ms != 0)
 		(void)json_object_set_new(
 		    doc, "rpo_seconds", json_integer(p->rpo_ms / 1000));
@@ -144,7 +150,7 @@ cli_status(struct cli *cli)
 	size_t n = 0;
 	int code;
 
-	if (cli_load_config(cli) != HF_OK ||
+	if (cli_start_flow(cli) != HF_OK ||
 	    cli_pick_pipelines(cli, &list, &n) != HF_OK)
 		return cli_failed(cli);
 	memset(&o, 0, sizeof o);

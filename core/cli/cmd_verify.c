@@ -8,6 +8,7 @@
 #include "base/cancel.h"
 #include "cli/progress.h"
 #include "cli/render.h"
+#include "cli/verify_log.h"
 #include "config/config.h"
 
 struct checks {
@@ -168,11 +169,16 @@ verify_pipeline(struct checks *c, struct cli_work *work, struct hf_error *err)
 		status = repo_pick(&catalog, c->backup, 0, &one, err);
 		if (status == HF_OK)
 			verify_entry(c, work, one);
-		goto out;
 	}
-	for (size_t i = 0; i < catalog.n && !cancel_requested(c->cli->cancel);
+	for (size_t i = 0; one == NULL && status == HF_OK && i < catalog.n &&
+			   !cancel_requested(c->cli->cancel);
 	     i++)
 		verify_entry(c, work, &catalog.entries[i]);
+	if (c->sink == NULL && !cancel_requested(c->cli->cancel)) {
+		struct hf_error why = { 0 };
+
+		note(c, verify_log(work, &catalog, c->json, &why), &why);
+	}
 out:
 	repo_catalog_clear(&catalog);
 	return status;

@@ -19,6 +19,13 @@ static const struct short_form {
 	{ OPT_DATABASE, "database", "database" },
 	{ OPT_NO_OWNER, "no-owner", "no_owner" },
 	{ OPT_ROLE, "role", "role" },
+	{ OPT_LSN, "lsn", "lsn" },
+	{ OPT_XID, "xid", "xid" },
+	{ OPT_NAME, "name", "name" },
+	{ OPT_TARGET, "target", "target" },
+	{ OPT_TIMELINE, "timeline", "timeline" },
+	{ OPT_ACTION, "action", "action" },
+	{ OPT_TABLESPACE, "tablespace", "tablespace" },
 };
 #define NFORMS (sizeof short_forms / sizeof *short_forms)
 

@@ -13,6 +13,7 @@ enum exit_code {
 	EXIT_NOTFOUND = 10,
 	EXIT_LOCKED = 11,
 	EXIT_DENIED = 12,
+	EXIT_UNABLE = 126, /* "wal get": not a word about whether it is there */
 	EXIT_INTERRUPTED = 130
 };
 

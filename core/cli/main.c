@@ -82,6 +82,18 @@ wants_json(int argc, char **argv)
 	return false;
 }
 
+/* Whatever is wrong, a server that asks for a file of its log must not hear
+ * that there is none: see cmd_wal.c. */
+static bool
+is_wal_get(int argc, char **argv)
+{
+	for (int i = 1; i + 1 < argc; i++)
+		if (strcmp(argv[i], "wal") == 0 &&
+		    strcmp(argv[i + 1], "get") == 0)
+			return true;
+	return false;
+}
+
 static void
 render_failure(const struct hf_error *err, bool json, int code)
 {
@@ -155,7 +167,7 @@ main(int argc, char **argv)
 
 	memset(&cli, 0, sizeof cli);
 	if (hold_standard_files() != 0)
-		return EXIT_FAILED;
+		return EXIT_UNABLE;
 	(void)umask(077);
 	set_signals();
 	set_memory();
@@ -163,7 +175,9 @@ main(int argc, char **argv)
 	cli.cancel = &cancelled;
 	cli.json = wants_json(argc, argv);
 	if (args_parse(&cli_table, argc, argv, &args, &cli.err) != HF_OK) {
-		code = exit_from_status(cli.err.status);
+		code = is_wal_get(argc, argv)
+			   ? EXIT_UNABLE
+			   : exit_from_status(cli.err.status);
 	} else {
 		cli.args = args;
 		cli.quiet = args_count(args, OPT_QUIET) != 0;

@@ -81,10 +81,10 @@ static void
 print_object(const struct manifest_object *o, size_t skip, FILE *f)
 {
 	const char *base = strrchr(o->name, '/');
-	char *file = render_quote(o->key + skip);
+	char *file = text_quote(o->key + skip);
 	char *target =
 	    text_format("/tmp/%s", base == NULL ? o->name : base + 1);
-	char *quoted = target == NULL ? NULL : render_quote(target);
+	char *quoted = target == NULL ? NULL : text_quote(target);
 
 	if (file == NULL || quoted == NULL)
 		goto out;
@@ -151,7 +151,7 @@ print_script(
 		   *end = ending(base == NULL ? file : base);
 	char *folder = base == NULL ? strdup("")
 				    : strndup(file, (size_t)(base - file) + 1);
-	char *quoted = folder == NULL ? NULL : render_quote(folder);
+	char *quoted = folder == NULL ? NULL : text_quote(folder);
 
 	fprintf(f, "    ");
 	if (quoted == NULL) {
@@ -262,7 +262,7 @@ recipe_print(const struct config *config, const struct config_sink *sink,
 		goto out;
 	whole = folder == NULL ? strdup(prefix)
 			       : text_format("%s/%s", folder, prefix);
-	quoted = whole == NULL ? NULL : render_quote(whole);
+	quoted = whole == NULL ? NULL : text_quote(whole);
 	if (quoted == NULL)
 		goto out;
 	status = HF_OK;

@@ -246,33 +246,6 @@ render_age(int64_t since_ms)
 	return t;
 }
 
-char *
-render_quote(const char *text)
-{
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
-				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				    "0123456789_@%+=:,./-";
-	char *quoted, *q;
-
-	if (*text != '\0' && text[strspn(text, plain)] == '\0')
-		return strdup(text);
-	quoted = q = malloc(strlen(text) * 4 + 3);
-	if (quoted == NULL)
-		return NULL;
-	*q++ = '\'';
-	for (; *text != '\0'; text++) {
-		if (*text == '\'') {
-			memcpy(q, "'\\''", 4);
-			q += 4;
-		} else {
-			*q++ = *text;
-		}
-	}
-	*q++ = '\'';
-	*q = '\0';
-	return quoted;
-}
-
 json_t *
 render_string(const char *text)
 {

@@ -40,10 +40,6 @@ struct text_small render_time(int64_t ms);
 /* "12s", "5m", "3h", "12d": since then. */
 struct text_small render_age(int64_t since_ms);
 
-/* A word for a shell, quoted when it has to be; the caller frees, NULL: no
- * memory. */
-char *render_quote(const char *);
-
 /* A JSON string of any bytes: what is not UTF-8 is replaced. */
 json_t *render_string(const char *);
 /* UTC, or null for 0. */

@@ -41,8 +41,8 @@ static const struct arg_option restore_options[] = {
 	    "which backup: an id, the beginning of one, or \"latest\" (the "
 	    "default)" },
 	{ OPT_AT, 0, "at", "TIME", NULL, false,
-	    "the newest backup that was complete at this moment: "
-	    "2026-11-21T02:15:00Z, or without a zone for local time" },
+	    "this moment: 2026-11-21T02:15:00Z, or without a zone for local "
+	    "time; without a log the newest backup that was complete by then" },
 	{ OPT_TO, 't', "to", "PLACE", NULL, false,
 	    "restore to a new place, which must not exist: a path, or for a "
 	    "database of a server its name or a conninfo" },
@@ -64,6 +64,22 @@ static const struct arg_option restore_options[] = {
 	    "all belongs to who restores; short for -o no_owner=true" },
 	{ OPT_ROLE, 0, "role", "NAME", NULL, false,
 	    "all is created by this role; short for -o role=NAME" },
+	{ OPT_LSN, 0, "lsn", "LSN", NULL, false,
+	    "recover to this position of the WAL; short for -o lsn=LSN" },
+	{ OPT_XID, 0, "xid", "XID", NULL, false,
+	    "recover to this transaction; short for -o xid=XID" },
+	{ OPT_NAME, 0, "name", "NAME", NULL, false,
+	    "recover to this restore point; short for -o name=NAME" },
+	{ OPT_TARGET, 0, "target", "TARGET", "latest|immediate", false,
+	    "recover all that there is, or to the end of the backup; short for "
+	    "-o target=TARGET" },
+	{ OPT_TIMELINE, 0, "timeline", "TIMELINE", NULL, false,
+	    "latest, current or a number; short for -o timeline=TIMELINE" },
+	{ OPT_ACTION, 0, "action", "ACTION", "pause|promote|shutdown", false,
+	    "what the server does there; short for -o action=ACTION" },
+	{ OPT_TABLESPACE, 0, "tablespace", "OLD=NEW", NULL, true,
+	    "another folder for a tablespace; short for -o "
+	    "tablespace=OLD=NEW" },
 	{ OPT_OPTION, 'o', "option", "KEY=VALUE", NULL, true,
 	    "an option of the engine; \"holdfast plugins NAME\" lists them" },
 	{ OPT_DRY_RUN, 'n', "dry-run", NULL, NULL, false,
@@ -81,6 +97,31 @@ static const struct arg_option verify_options[] = {
 	{ OPT_DEEP, 0, "deep", NULL, NULL, false,
 	    "also restore to a scratch folder and look inside" },
 	{ OPT_SINK, 0, "sink", "NAME", NULL, false, "only in this sink" },
+	END,
+};
+
+static const struct arg_option copy_options[] = {
+	{ OPT_FROM, 0, "from", "SINK", NULL, false, "where to copy from" },
+	{ OPT_TO, 't', "to", "SINK", NULL, false,
+	    "where to; it need not be one of the pipeline's" },
+	{ OPT_LATEST, 0, "latest", NULL, NULL, false,
+	    "only the newest that --from has" },
+	{ OPT_DRY_RUN, 'n', "dry-run", NULL, NULL, false,
+	    "say what would be copied, write nothing" },
+	END,
+};
+
+static const struct arg_option prune_options[] = {
+	{ OPT_DRY_RUN, 'n', "dry-run", NULL, NULL, false,
+	    "say what would be kept and why, remove nothing" },
+	END,
+};
+
+static const struct arg_option wal_options[] = {
+	{ OPT_PIPELINE, 'p', "pipeline", "NAME", NULL, false,
+	    "whose log (default: the only pipeline that keeps one)" },
+	{ OPT_SOURCE, 0, "source", "NAME", NULL, false,
+	    "which of its sources, where several keep a log" },
 	END,
 };
 
@@ -116,10 +157,42 @@ static const char verify_text[] =
     "\"holdfast list\".  Exit code 4: a copy is damaged; 3: one that\n"
     "\"require\" asks for is missing.\n";
 
+static const char copy_text[] =
+    "Copies backups from one sink to another, the newest first: those that\n"
+    "--to lacks, or those whose IDs (or beginnings of them) are given.  Every\n"
+    "byte is read, checked and written through the filters of --to; the\n"
+    "manifest comes last.  A damaged backup is not copied (exit code 4), the\n"
+    "others are.  The database is not touched.  A sink that failed in a\n"
+    "backup needs no copy: the next \"holdfast backup\" completes it.\n";
+
 static const char doctor_text[] =
     "Checks the configuration, the plugins, and for the named pipelines (or\n"
     "all) every source, filter and sink; stores no backup.  Exit code 1:\n"
     "something would fail.\n";
+
+static const char prune_text[] =
+    "Removes the backups of the named pipelines, or of all, that no rule of\n"
+    "\"retention\" keeps, and says why each other one is kept.  Also what\n"
+    "nobody needs: WAL that no kept backup and no promised moment needs, data\n"
+    "of dead runs, unfinished uploads, old reports.  A pipeline without rules\n"
+    "keeps every backup.  Exit code 3: a sink could not be pruned, the others\n"
+    "were; 11: another run is at work, and nothing was removed.\n";
+
+static const char run_text[] =
+    "Stays, and follows the logs of the named pipelines, or of all: "
+    "PostgreSQL\n"
+    "sources with \"wal\": { \"stream\": true }.  What fails is begun again.\n"
+    "SIGTERM and Ctrl-C end it in good order.\n";
+
+static const char wal_text[] =
+    "  push FILE       archive_command = 'holdfast wal push %p': 0 only when\n"
+    "                  every sink that the pipeline requires has the file\n"
+    "  get NAME FILE   restore_command = 'holdfast wal get \"%f\" \"%p\"'\n"
+    "  ahead NAME      what \"get\" starts, to fetch the next ones\n"
+    "Exit codes of \"get\": 10 when the log has no such file, 126 when that "
+    "is\n"
+    "not known or it cannot be read, so that the server stops and does not\n"
+    "take it for the end of the log.\n";
 
 static const char config_text[] =
     "  validate   check the whole file, environment and secret files included\n"
@@ -152,12 +225,22 @@ static const struct arg_verb verbs[] = {
 	    restore_options, cli_restore },
 	{ "verify", "[PIPELINE...]", 0, ARGS_MANY, NULL, "Check what is stored",
 	    verify_text, verify_options, cli_verify },
+	{ "copy", "PIPELINE [ID...]", 1, ARGS_MANY, NULL,
+	    "Copy backups from sink to sink", copy_text, copy_options,
+	    cli_copy },
 	{ "doctor", "[PIPELINE...]", 0, ARGS_MANY, NULL,
 	    "Check that backups could be made", doctor_text, no_options,
 	    cli_doctor },
 	{ "status", "[PIPELINE...]", 0, ARGS_MANY, NULL,
 	    "Show how old the last backups are", status_text, no_options,
 	    cli_status },
+	{ "prune", "[PIPELINE...]", 0, ARGS_MANY, NULL,
+	    "Remove backups by their retention", prune_text, prune_options,
+	    cli_prune },
+	{ "run", "[PIPELINE...]", 0, ARGS_MANY, NULL,
+	    "Follow the logs of pipelines", run_text, no_options, cli_run },
+	{ "wal", "push FILE|get NAME FILE", 2, 3, "push|get|ahead",
+	    "Archive and fetch WAL files", wal_text, wal_options, cli_wal },
 	{ "config", "validate|show|schema", 1, 1, "validate|show|schema",
 	    "Check or show the configuration", config_text, no_options,
 	    cli_config },

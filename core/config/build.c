@@ -177,6 +177,31 @@ build_verify(const json_t *v)
 				      : CONFIG_VERIFY_READBACK;
 }
 
+static void
+build_retention(const json_t *v, struct config_retention *r)
+{
+	const struct keys *keys = keys_find(&keys_pipeline, "retention")->sub;
+	const struct {
+		const char *name;
+		int64_t *value;
+	} rules[] = {
+		{ "last", &r->last },
+		{ "hourly", &r->hourly },
+		{ "daily", &r->daily },
+		{ "weekly", &r->weekly },
+		{ "monthly", &r->monthly },
+		{ "yearly", &r->yearly },
+		{ "within", &r->within_ms },
+		{ "wal", &r->wal_ms },
+		{ "reports", &r->reports_ms },
+		{ "min_keep", &r->min_keep },
+	};
+
+	for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+		*rules[i].value =
+		    settings_number(v, keys_find(keys, rules[i].name));
+}
+
 static int
 build_pipeline(struct config *c, struct check *check, json_t *v,
     struct config_pipeline *p, struct hf_error *err)
@@ -196,6 +221,7 @@ build_pipeline(struct config *c, struct check *check, json_t *v,
 	p->verify = build_verify(json_object_get(v, "verify"));
 	p->rpo_ms = settings_number(v, keys_find(&keys_pipeline, "rpo"));
 	p->rto_ms = settings_number(v, keys_find(&keys_pipeline, "rto"));
+	build_retention(json_object_get(v, "retention"), &p->retention);
 	return settings_labels(c, p, json_object_get(v, "labels"), err);
 }
 

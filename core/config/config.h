@@ -51,6 +51,15 @@ enum config_verify {
 	CONFIG_VERIFY_DEEP
 };
 
+/* Which backups prune keeps; each 0: that rule keeps none. */
+struct config_retention {
+	int64_t last, hourly, daily, weekly, monthly, yearly; /* backups */
+	int64_t within_ms;
+	int64_t wal_ms;     /* 0: as far back as backups are kept */
+	int64_t reports_ms; /* 0: for ever */
+	int64_t min_keep;   /* 1 at least */
+};
+
 struct config_pipeline {
 	char *name;
 	struct config_item *sources;
@@ -62,7 +71,8 @@ struct config_pipeline {
 	size_t require; /* sinks that must have it: "all" is nto, "any" is 1 */
 	enum config_verify verify; /* after each backup */
 	int64_t rpo_ms, rto_ms;    /* 0: none */
-	json_t *labels;            /* object of strings, or NULL; borrowed */
+	struct config_retention retention;
+	json_t *labels; /* object of strings, or NULL; borrowed */
 };
 
 struct config {

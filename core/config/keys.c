@@ -163,8 +163,8 @@ static const struct key pipeline_list[] = {
 	    "How many sinks must have the backup: all, any, or a number" },
 	{ "schedule", KEY_OBJECT, KEY_LATER, NULL, NULL, &keys_schedule,
 	    "When to back up" },
-	{ "retention", KEY_OBJECT, KEY_LATER, NULL, NULL, &keys_retention,
-	    "Which backups to keep; those that no rule keeps are removed" },
+	{ "retention", KEY_OBJECT, 0, NULL, NULL, &keys_retention,
+	    "Which backups \"holdfast prune\" keeps" },
 	{ "verify", KEY_ENUM, 0, "none|readback|deep", "readback", NULL,
 	    "How a backup is proved before it counts as done: not at all, by "
 	    "reading every stored byte back, or by a restore as well" },

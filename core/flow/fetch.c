@@ -233,7 +233,9 @@ get_bytes(
 		sha256_update(r->stored_sha, p, *len);
 	r->stored_size += *len;
 	r->at_end = r->at_end || rc == HF_EOF;
-	return rc == HF_EOF ? HF_OK : rc;
+	if (rc < HF_OK || !r->whole || *len == 0 || r->in->opts.stored == NULL)
+		return rc == HF_EOF ? HF_OK : rc;
+	return r->in->opts.stored(r->in->opts.arg, p, *len, err);
 }
 
 /* Is it over where it should be? */

@@ -22,6 +22,10 @@ struct in_options {
 	const char *const *facts;
 	/* Raw bytes given so far; from any thread; may be NULL. */
 	void (*progress)(void *arg, uint64_t done);
+	/* The stored bytes of whole objects, in order, as they come: before
+	 * anybody has judged them, and from a thread of the reader's.  What is
+	 * not HF_OK ends the reading.  May be NULL. */
+	int (*stored)(void *arg, const void *, size_t, struct hf_error *);
 	void *arg;
 };
 

@@ -54,7 +54,10 @@ base_key(const struct out *out, const char *name, char *key, size_t cap,
 		memcpy(full, out->prefix, plen);
 		memcpy(full + plen, name, nlen + 1);
 		memcpy(key, out->of->key_prefix, klen + 1);
-		ok = key_escape(full, key + klen, cap - klen);
+		ok = out->of->literal
+			 ? (size_t)snprintf(
+			       key + klen, cap - klen, "%s", full) < cap - klen
+			 : key_escape(full, key + klen, cap - klen);
 	}
 	free(full);
 	if (!ok)

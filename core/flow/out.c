@@ -118,6 +118,8 @@ outflow_new(struct flow *f, const struct out_options *o, struct outflow **out,
 	of->refs = 1;
 	of->budget.limit = 2 * (size_t)f->workers + 6;
 	of->budget.room = &of->changed;
+	of->literal = o->literal;
+	of->no_spool = o->no_spool;
 	of->notice = o->notice;
 	of->arg = o->arg;
 	of->nlive = of->nsinks = o->nsinks;

@@ -29,6 +29,10 @@ struct out_options {
 	size_t nfilters;
 	const struct out_sink *sinks; /* copied; what it points to is not */
 	size_t nsinks;
+	/* Object names are keys already: put below key_prefix as they are. */
+	bool literal;
+	/* The writers wait for a slow sink, as no source is in a hurry. */
+	bool no_spool;
 	/* A sink was dropped, is spooling, ...: called once each, from any
 	 * thread; may be NULL. */
 	void (*notice)(void *arg, size_t sink, const char *event,

@@ -164,6 +164,7 @@ struct outflow {
 	char *key_prefix;
 	struct filter **filters;
 	size_t nfilters, leading;
+	bool literal, no_spool;
 	struct object *objects;
 	struct out *outs;
 	void (*notice)(void *, size_t, const char *, const struct hf_error *);

@@ -75,7 +75,8 @@ count_wait(struct outflow *of)
 
 	if (slow != NULL) {
 		slow->held += now - of->waited_from;
-		if (f->spool_dir != NULL && slow->held >= f->spool_after_ms)
+		if (f->spool_dir != NULL && !of->no_spool &&
+		    slow->held >= f->spool_after_ms)
 			spool_wanted(slow);
 	}
 	of->waited_from = now;

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "plugin/instance.h"
+#include "plugin/lint.h"
 #include "plugin/loader.h"
 #include "plugin/options.h"
 
@@ -239,4 +240,192 @@ engine_discard(struct engine *e, const char *target)
 	instance_lock(&e->base);
 	e->ops->discard(e->handle, target);
 	instance_unlock(&e->base);
+}
+
+/* ---- logs ---- */
+
+uint32_t
+engine_log_kinds(struct engine *e)
+{
+	uint32_t kinds;
+
+	if (e->ops->log_kinds == NULL)
+		return 0;
+	instance_lock(&e->base);
+	kinds = e->ops->log_kinds(e->handle);
+	instance_unlock(&e->base);
+	/* What this core does not know, it cannot use. */
+	return kinds & (HF_LOG_FOLLOW | HF_LOG_PUSH);
+}
+
+int
+engine_log_push(struct engine *e, const char *file, struct hf_out *log,
+    struct hf_in *have, struct hf_error *err)
+{
+	struct hf_error why = { .status = HF_OK };
+	int rc;
+
+	if (e->ops->log_push == NULL)
+		return unsupported(e, "take files for a log", err);
+	instance_lock(&e->base);
+	rc = e->ops->log_push(e->handle, file, log, have, &why);
+	instance_unlock(&e->base);
+	return done(e, "log_push", rc, &why, err);
+}
+
+int
+engine_log_get(struct engine *e, const char *name, const char *file,
+    struct hf_in *log, struct hf_error *err)
+{
+	struct hf_error why = { .status = HF_OK };
+	int rc;
+
+	if (e->ops->log_get == NULL)
+		return unsupported(e, "bring files from a log", err);
+	instance_lock(&e->base);
+	rc = e->ops->log_get(e->handle, name, file, log, &why);
+	instance_unlock(&e->base);
+	return done(e, "log_get", rc, &why, err);
+}
+
+int
+engine_log_ahead(
+    struct engine *e, const char *name, struct hf_in *log, struct hf_error *err)
+{
+	struct hf_error why = { .status = HF_OK };
+	int rc;
+
+	if (e->ops->log_ahead == NULL)
+		return unsupported(e, "fetch a log ahead", err);
+	instance_lock(&e->base);
+	rc = e->ops->log_ahead(e->handle, name, log, &why);
+	instance_unlock(&e->base);
+	return done(e, "log_ahead", rc, &why, err);
+}
+
+int
+engine_log_reach(struct engine *e, const struct hf_request *given,
+    struct hf_in *backup, struct hf_error *err)
+{
+	struct hf_error why = { .status = HF_OK };
+	struct hf_request r = request(given);
+	int rc;
+
+	if (e->ops->log_reach == NULL)
+		return unsupported(e, "say what its log reaches", err);
+	instance_lock(&e->base);
+	rc = e->ops->log_reach(e->handle, &r, backup, &why);
+	instance_unlock(&e->base);
+	return done(e, "log_reach", rc, &why, err);
+}
+
+/* A plugin of another minor version has structs of another length.  What the
+ * function answered is kept, because it is no status of the plugin's. */
+struct pass {
+	union {
+		hf_span_fn *span;
+		hf_finding_fn *finding;
+		hf_list_fn *object;
+	} fn;
+	void *arg;
+	int stopped;
+};
+
+static int
+pass_span(void *arg, const struct hf_span *given)
+{
+	struct pass *p = arg;
+	struct hf_span s;
+
+	if (p->stopped != 0)
+		return p->stopped;
+	lint_copy(&s, sizeof s, given);
+	s.struct_size = sizeof s;
+	return p->stopped = p->fn.span(p->arg, &s);
+}
+
+static int
+pass_finding(void *arg, const struct hf_finding *given)
+{
+	struct pass *p = arg;
+	struct hf_finding f;
+
+	if (p->stopped != 0)
+		return p->stopped;
+	lint_copy(&f, sizeof f, given);
+	f.struct_size = sizeof f;
+	return p->stopped = p->fn.finding(p->arg, &f);
+}
+
+static int
+pass_object(void *arg, const struct hf_object *given)
+{
+	struct pass *p = arg;
+	struct hf_object o;
+
+	if (p->stopped != 0)
+		return p->stopped;
+	lint_copy(&o, sizeof o, given);
+	o.struct_size = sizeof o;
+	if (o.key == NULL)
+		return 0;
+	return p->stopped = p->fn.object(p->arg, &o);
+}
+
+int
+engine_log_spans(struct engine *e, struct hf_in *log,
+    struct hf_in *const *backups, size_t n, hf_span_fn *fn, void *arg,
+    struct hf_error *err)
+{
+	struct pass p = { .fn.span = fn, .arg = arg };
+	struct hf_error why = { .status = HF_OK };
+	int rc;
+
+	if (e->ops->log_spans == NULL)
+		return unsupported(e, "say what its log spans", err);
+	instance_lock(&e->base);
+	rc = e->ops->log_spans(e->handle, log, backups, n, pass_span, &p, &why);
+	instance_unlock(&e->base);
+	return p.stopped != 0 ? p.stopped : done(e, "log_spans", rc, &why, err);
+}
+
+int
+engine_log_verify(struct engine *e, struct hf_in *log,
+    struct hf_in *const *backups, size_t n, hf_finding_fn *fn, void *arg,
+    struct hf_error *err)
+{
+	struct pass p = { .fn.finding = fn, .arg = arg };
+	struct hf_error why = { .status = HF_OK };
+	int rc;
+
+	if (e->ops->log_verify == NULL)
+		return unsupported(e, "check its log", err);
+	instance_lock(&e->base);
+	rc = e->ops->log_verify(
+	    e->handle, log, backups, n, pass_finding, &p, &why);
+	instance_unlock(&e->base);
+	return p.stopped != 0 ? p.stopped
+			      : done(e, "log_verify", rc, &why, err);
+}
+
+int
+engine_log_surplus(struct engine *e, struct hf_in *log,
+    struct hf_in *const *kept, size_t n, size_t whole, hf_list_fn *fn,
+    void *arg, struct hf_error *err)
+{
+	struct pass p = { .fn.object = fn, .arg = arg };
+	struct hf_error why = { .status = HF_OK };
+	int rc;
+
+	if (e->ops->log_surplus == NULL)
+		return unsupported(e, "say what its log no longer needs", err);
+	if (whole > n)
+		return error_fail(err, HF_E_BUG,
+		    "backup %zu of %zu cannot begin a promise", whole, n);
+	instance_lock(&e->base);
+	rc = e->ops->log_surplus(
+	    e->handle, log, kept, n, whole, pass_object, &p, &why);
+	instance_unlock(&e->base);
+	return p.stopped != 0 ? p.stopped
+			      : done(e, "log_surplus", rc, &why, err);
 }

@@ -33,4 +33,26 @@ int engine_query(struct engine *, const char *target, const char *sql,
     char *value, size_t cap, struct hf_error *);
 void engine_discard(struct engine *, const char *target);
 
+/* Of engines that keep a log.  HF_LOG_*; 0 when it keeps none. */
+uint32_t engine_log_kinds(struct engine *);
+/* As the table's functions; a missing one is HF_E_UNSUPPORTED.  Those with a
+ * function return what it returned when that was not 0. */
+int engine_log_push(struct engine *, const char *file, struct hf_out *log,
+    struct hf_in *have, struct hf_error *);
+int engine_log_get(struct engine *, const char *name, const char *file,
+    struct hf_in *log, struct hf_error *);
+int engine_log_ahead(
+    struct engine *, const char *name, struct hf_in *log, struct hf_error *);
+int engine_log_reach(struct engine *, const struct hf_request *,
+    struct hf_in *backup, struct hf_error *);
+int engine_log_spans(struct engine *, struct hf_in *log,
+    struct hf_in *const *backups, size_t n, hf_span_fn *, void *,
+    struct hf_error *);
+int engine_log_verify(struct engine *, struct hf_in *log,
+    struct hf_in *const *backups, size_t n, hf_finding_fn *, void *,
+    struct hf_error *);
+int engine_log_surplus(struct engine *, struct hf_in *log,
+    struct hf_in *const *kept, size_t n, size_t whole, hf_list_fn *, void *,
+    struct hf_error *);
+
 #endif

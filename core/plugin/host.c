@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "plugin/ctx.h"
+#include "plugin/spool.h"
 
 static void
 host_log(const struct hf_ctx *ctx, int level, const char *event,
@@ -257,6 +258,52 @@ host_in_fact(struct hf_in *in, const char *key)
 	return in->ops->fact(in, key);
 }
 
+static int
+no_log(struct hf_error *err)
+{
+	return error_fail(err, HF_E_UNSUPPORTED, "this is not a log");
+}
+
+static int
+host_writer_fact(struct hf_writer *w, const char *key, const char *value,
+    struct hf_error *err)
+{
+	if (w == NULL || w->ops == NULL)
+		return bug(err, "writer_fact", "no writer");
+	if (key == NULL || *key == '\0' || value == NULL)
+		return bug(err, "writer_fact", "no key or no value");
+	if (w->ops->writer_fact == NULL)
+		return no_log(err);
+	return w->ops->writer_fact(w, key, value, err);
+}
+
+static int
+host_log_remove(struct hf_out *log, const char *name, struct hf_error *err)
+{
+	if (log == NULL || log->ops == NULL)
+		return bug(err, "log_remove", "no log");
+	if (name == NULL || *name == '\0')
+		return bug(err, "log_remove", "no name");
+	if (log->ops->remove == NULL)
+		return no_log(err);
+	return log->ops->remove(log, name, err);
+}
+
+static int
+host_log_facts(struct hf_in *log, const char *name, host_fact_fn *fn, void *arg,
+    struct hf_error *err)
+{
+	if (log == NULL || log->ops == NULL)
+		return bug(err, "log_facts", "no log");
+	if (name == NULL || *name == '\0')
+		return bug(err, "log_facts", "no name");
+	if (fn == NULL)
+		return bug(err, "log_facts", "no function");
+	if (log->ops->facts == NULL)
+		return no_log(err);
+	return log->ops->facts(log, name, fn, arg, err);
+}
+
 const struct hf_host host_table = {
 	.struct_size = sizeof(struct hf_host),
 	.abi_major = HF_ABI_MAJOR,
@@ -285,4 +332,9 @@ const struct hf_host host_table = {
 	.fail_new = host_fail_new,
 	.fail_free = host_fail_free,
 	.fail_move = host_fail_move,
+	.writer_fact = host_writer_fact,
+	.log_remove = host_log_remove,
+	.log_facts = host_log_facts,
+	.spool_open = spool_open,
+	.spool_close = spool_close,
 };

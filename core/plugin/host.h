@@ -19,6 +19,10 @@ struct out_ops {
 	void (*abort)(struct hf_writer *);
 	int (*fact)(struct hf_out *, const char *key, const char *value,
 	    struct hf_error *);
+	/* Of logs alone; NULL: what is written is no log. */
+	int (*writer_fact)(struct hf_writer *, const char *key,
+	    const char *value, struct hf_error *);
+	int (*remove)(struct hf_out *, const char *name, struct hf_error *);
 };
 struct hf_out {
 	const struct out_ops *ops;
@@ -26,6 +30,9 @@ struct hf_out {
 struct hf_writer {
 	const struct out_ops *ops;
 };
+
+/* != 0 stops. */
+typedef int host_fact_fn(void *arg, const char *key, const char *value);
 
 struct in_ops {
 	int (*list)(struct hf_in *, hf_list_fn *, void *, struct hf_error *);
@@ -35,6 +42,9 @@ struct in_ops {
 	    struct hf_error *);
 	void (*close)(struct hf_reader *);
 	const char *(*fact)(struct hf_in *, const char *key);
+	/* Of logs alone; NULL: what is read is no log. */
+	int (*facts)(struct hf_in *, const char *name, host_fact_fn *,
+	    void *arg, struct hf_error *);
 };
 struct hf_in {
 	const struct in_ops *ops;

@@ -66,6 +66,15 @@ lint_size(size_t size, size_t least, const char *table, struct hf_error *err)
 	    *table == '\0' ? "" : ".", size);
 }
 
+static bool
+any_log(const struct hf_engine_ops *o)
+{
+	return o->log_push != NULL || o->log_get != NULL ||
+	       o->log_ahead != NULL || o->log_reach != NULL ||
+	       o->log_spans != NULL || o->log_verify != NULL ||
+	       o->log_surplus != NULL;
+}
+
 static int
 lint_engine(const struct hf_plugin *d, struct hf_error *err)
 {
@@ -82,7 +91,10 @@ lint_engine(const struct hf_plugin *d, struct hf_error *err)
 		{ "close", o.close != NULL }, { "backup", o.backup != NULL },
 		{ "restore", o.restore != NULL },
 		/* What was made must be cleared away again. */
-		{ "discard", o.scratch == NULL || o.discard != NULL } };
+		{ "discard", o.scratch == NULL || o.discard != NULL },
+		/* A log that cannot be read keeps nothing. */
+		{ "log_get", o.log_kinds == NULL || o.log_get != NULL },
+		{ "log_kinds", o.log_kinds != NULL || !any_log(&o) } };
 
 	if ((rc = lint_required(r, sizeof r / sizeof *r, "engine", err)) !=
 	    HF_OK)

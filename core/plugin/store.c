@@ -376,23 +376,3 @@ store_keys_free(struct store_keys *k)
 	free(k->keys);
 	*k = (struct store_keys){ 0 };
 }
-
-int
-store_remove(struct store *s, const char *key, struct hf_error *err)
-{
-	struct hf_error why = { .status = HF_OK };
-	unsigned tries = 0;
-	int rc;
-
-	if ((rc = store_check_key(s, key, err)) != HF_OK)
-		return rc;
-	do {
-		STORE_CALL(s, rc, s->ops->remove(s->handle, key, &why));
-		rc = instance_status(&s->base, "remove", rc, false, &why);
-	} while (store_again(s, &rc, &tries, "removing", key, &why));
-	/* Gone is gone, also after a try whose answer was lost. */
-	if (rc == HF_E_NOTFOUND)
-		rc = HF_OK;
-	return rc == HF_OK ? HF_OK
-			   : store_failed(s, rc, "removing", key, &why, err);
-}

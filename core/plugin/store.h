@@ -77,5 +77,14 @@ int store_list_all(
 void store_keys_free(struct store_keys *);
 
 int store_remove(struct store *, const char *key, struct hf_error *);
+/* All of them, in as few requests as the store can; missing ones are no
+ * error.  After a failure some may be gone. */
+int store_remove_many(
+    struct store *, const char *const *keys, size_t n, struct hf_error *);
+/* What writers that died left and no list shows, begun before this moment of
+ * the store's clock, told to cb (may be NULL) and removed unless dry.  Returns
+ * what cb returned when that was not 0.  A store that leaves nothing: HF_OK. */
+int store_sweep(struct store *, const char *prefix, int64_t before, bool dry,
+    hf_list_fn *, void *, struct hf_error *);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Shared by store.c (instance, names), store_put.c and store_get.c. */
+/* Shared by store.c (instance, names), store_put.c, store_get.c and
+ * store_remove.c. */
 #ifndef HF_PLUGIN_STORE_INTERNAL_H
 #define HF_PLUGIN_STORE_INTERNAL_H
 

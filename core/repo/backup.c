@@ -8,7 +8,9 @@
 #include "flow/out.h"
 #include "plugin/engine.h"
 #include "plugin/store.h"
+#include "repo/copy.h"
 #include "repo/lease_private.h"
+#include "repo/logs.h"
 #include "repo/repo_private.h"
 
 /* What one run has of a sink. */
@@ -125,8 +127,8 @@ prepare_sink(struct run *run, size_t i, struct hf_error *err)
 	return HF_OK;
 }
 
-/* A sink that cannot be used is left out; one where another run is at work
- * ends this run. */
+/* A sink that cannot be used is left out, as is one that a copy writes to; one
+ * where another run is at work ends this run. */
 static int
 prepare(struct run *run, struct hf_error *err)
 {
@@ -141,8 +143,8 @@ prepare(struct run *run, struct hf_error *err)
 
 		run->parts[i].live = true;
 		rc = prepare_sink(run, i, &why);
-		if (rc == HF_E_EXISTS || rc == HF_E_CANCELLED ||
-		    rc == HF_E_NOMEM) {
+		if ((rc == HF_E_EXISTS && !copy_at_work(run->r, i)) ||
+		    rc == HF_E_CANCELLED || rc == HF_E_NOMEM) {
 			run->res->sinks[i].why = why;
 			if (err != NULL)
 				*err = why;
@@ -245,6 +247,7 @@ run_source(struct run *run, size_t i, struct hf_error *err)
 	struct hf_request request = { .struct_size = sizeof request,
 		.kind = HF_KIND_FULL,
 		.max_streams = repo_streams(r) };
+	struct logs_attached log;
 	struct source source;
 	int rc;
 
@@ -256,8 +259,12 @@ run_source(struct run *run, size_t i, struct hf_error *err)
 	if ((rc = source_open(r, item, &hooks, &source, err)) != HF_OK)
 		return rc;
 	if ((rc = out_new(run->flow, run->prefixes[i], &run->outs[i], err)) ==
-	    HF_OK)
+		HF_OK &&
+	    (rc = logs_attach(
+		 r, item->name, source.engine, &request, &log, err)) == HF_OK) {
 		rc = engine_backup(source.engine, &request, run->outs[i], err);
+		logs_detach(&log);
+	}
 	source_close(&source);
 	if (rc != HF_OK)
 		(void)error_context(err, "backing up source %s of pipeline %s",
@@ -501,6 +508,21 @@ release(struct run *run)
 	}
 }
 
+/* Last, so that the new backup never waits for old ones; with the leases given
+ * back, so that nobody else waits either; and also after a source failed. */
+static void
+complete(struct run *run)
+{
+	bool *worked = calloc(run->r->nsinks + 1, sizeof *worked);
+
+	for (size_t i = 0; i < run->r->nsinks && worked != NULL; i++)
+		worked[i] = run->parts[i].live;
+	release(run);
+	if (worked != NULL && !cancel_requested(run->r->env.cancel))
+		complete_earlier(run->r, worked, run->res);
+	free(worked);
+}
+
 static void
 close_run(struct run *run)
 {
@@ -560,6 +582,7 @@ repo_backup(
 		rc = verify(&run, err);
 	if (res->ended_ms == 0)
 		res->ended_ms = text_now();
+	complete(&run);
 	report_backup(r, res, err);
 out:
 	if (res->ended_ms == 0)
@@ -574,6 +597,7 @@ void
 repo_backup_result_clear(struct repo_backup_result *res)
 {
 	free(res->sinks);
+	free(res->completed);
 	pairs_free(&res->facts, &res->nfacts);
 	*res = (struct repo_backup_result){ 0 };
 }

@@ -24,7 +24,7 @@ copy_filter(struct manifest_filter *to, const struct filter *f)
 	       copy(&to->type, filter_type(f));
 }
 
-static bool
+bool
 build_object(const struct build *b, const struct flow_object *f,
     struct manifest_object *o)
 {
@@ -116,6 +116,19 @@ build_labels(const json_t *labels, char ***out)
 	return true;
 }
 
+/* Where this run was to go, whatever became of it: a sink that failed is known
+ * by this to lack the backup, and completed later. */
+static bool
+build_sinks(const struct config_pipeline *p, char ***out)
+{
+	if ((*out = calloc(p->nto + 1, sizeof **out)) == NULL)
+		return false;
+	for (size_t i = 0; i < p->nto; i++)
+		if (!copy(&(*out)[i], p->to[i]->item.name))
+			return false;
+	return true;
+}
+
 static bool
 build_head(struct repo *r, const struct build *b, struct manifest *m)
 {
@@ -130,7 +143,8 @@ build_head(struct repo *r, const struct build *b, struct manifest *m)
 	       copy(&m->environment, config->environment) &&
 	       copy(&m->operator_name, config->operator_name) &&
 	       copy(&m->program_version, host_table.version) &&
-	       build_labels(r->pipeline->labels, &m->labels);
+	       build_labels(r->pipeline->labels, &m->labels) &&
+	       build_sinks(r->pipeline, &m->sinks);
 }
 
 int

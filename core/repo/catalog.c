@@ -197,9 +197,8 @@ catalog_entry(struct repo *r, const char *id, struct repo_backup_entry *e,
 	return HF_OK;
 }
 
-/* The id between the last '/' and ".json"; false for anything else. */
-static bool
-key_id(const char *key, char id[40])
+bool
+catalog_key_id(const char *key, char id[40])
 {
 	const char *name = strrchr(key, '/');
 	size_t len;
@@ -296,7 +295,7 @@ list_sink(
 	    (rc = known_refuse(r, &r->sinks[sink], err)) != HF_OK)
 		goto out;
 	for (size_t i = 0; i < keys.n && rc == HF_OK; i++) {
-		if (!key_id(keys.keys[i].key, id))
+		if (!catalog_key_id(keys.keys[i].key, id))
 			continue;
 		if ((rc = get_entry(r, c, id, &e, err)) == HF_OK)
 			rc = load_copy(r, sink, id, &e->copies[sink], err);

@@ -20,43 +20,75 @@ struct cleaner {
 	struct hf_error *err;
 };
 
+/* Everything below a prefix that ends at a '/'; frees it. */
+static int
+remove_below(
+    struct store *store, char *prefix, size_t *removed, struct hf_error *err)
+{
+	struct store_keys keys = { 0 };
+	const char **list = NULL;
+	int rc;
+
+	if (prefix == NULL)
+		return repo_nomem(err);
+	if ((rc = store_list_all(store, prefix, &keys, err)) != HF_OK)
+		goto out;
+	if ((list = calloc(keys.n + 1, sizeof *list)) == NULL) {
+		rc = repo_nomem(err);
+		goto out;
+	}
+	for (size_t i = 0; i < keys.n; i++) {
+		list[i] = keys.keys[i].key;
+		if (strncmp(list[i], prefix, strlen(prefix)) != 0) {
+			rc = error_fail(err, HF_E_BUG, "listing %s gave %s",
+			    prefix, list[i]);
+			goto out;
+		}
+	}
+	if (keys.n > 0)
+		rc = store_remove_many(store, list, keys.n, err);
+	if (rc == HF_OK)
+		*removed = keys.n;
+out:
+	free(list);
+	store_keys_free(&keys);
+	free(prefix);
+	return rc;
+}
+
 int
 clean_data(struct store *store, const char *pipeline, const char *id,
     size_t *removed, struct hf_error *err)
 {
-	struct store_keys keys = { 0 };
-	char *prefix, *sums = NULL;
+	char *sums;
 	int rc;
 
 	*removed = 0;
 	/* An empty id would be everybody's folder. */
 	if (!manifest_valid_id(id))
 		return error_fail(err, HF_E_BUG, "\"%s\" is not an id", id);
-	if ((prefix = manifest_data_prefix(pipeline, id)) == NULL)
-		return repo_nomem(err);
-	if ((rc = store_list_all(store, prefix, &keys, err)) != HF_OK)
-		goto out;
-	for (size_t i = 0; i < keys.n; i++) {
-		if (strncmp(keys.keys[i].key, prefix, strlen(prefix)) != 0) {
-			rc = error_fail(err, HF_E_BUG, "listing %s gave %s",
-			    prefix, keys.keys[i].key);
-			goto out;
-		}
-		if ((rc = store_remove(store, keys.keys[i].key, err)) != HF_OK)
-			goto out;
-		(*removed)++;
-	}
+	if ((rc = remove_below(store, manifest_data_prefix(pipeline, id),
+		 removed, err)) != HF_OK)
+		return rc;
 	/* A run that was killed early left no object, but a store of folders
 	 * may have one for it.  It goes with the last key that is removed. */
 	if ((sums = sums_key(pipeline, id)) == NULL)
-		rc = repo_nomem(err);
-	else
-		rc = store_remove(store, sums, err);
-out:
-	store_keys_free(&keys);
-	free(prefix);
+		return repo_nomem(err);
+	rc = store_remove(store, sums, err);
 	free(sums);
 	return rc;
+}
+
+int
+clean_checks(struct store *store, const char *pipeline, const char *id,
+    struct hf_error *err)
+{
+	size_t removed;
+
+	if (!manifest_valid_id(id))
+		return error_fail(err, HF_E_BUG, "\"%s\" is not an id", id);
+	return remove_below(
+	    store, repo_key(pipeline, "checks/%s/", id), &removed, err);
 }
 
 /* 1: it has a manifest, so it is a backup.  The listing says so, and when it
@@ -85,11 +117,15 @@ is_listed(struct cleaner *c, const char *id)
 	return rc;
 }
 
+/* Checks are left where a backup's removal was interrupted. */
 static int
 clear(struct cleaner *c, const char *id, const char *why)
 {
-	size_t removed;
-	int rc = clean_data(c->store, c->pipeline, id, &removed, c->err);
+	size_t removed = 0;
+	int rc = clean_checks(c->store, c->pipeline, id, c->err);
+
+	if (rc == HF_OK)
+		rc = clean_data(c->store, c->pipeline, id, &removed, c->err);
 
 	if (rc == HF_OK && removed > 0)
 		log_write(HF_LOG_INFO, "clean.removed", c->who,

@@ -6,6 +6,7 @@
 #include "plugin/engine.h"
 #include "plugin/loader.h"
 #include "plugin/options.h"
+#include "repo/logs.h"
 #include "repo/repo_private.h"
 
 #define TARGET_MAX 4096
@@ -71,6 +72,7 @@ restore_and_look(struct look *look, const struct manifest_source *s,
 		.max_streams = repo_streams(c->r) };
 	char target[TARGET_MAX] = "";
 	struct options *options = NULL;
+	struct logs_attached log;
 	struct reading reading;
 	int rc;
 
@@ -91,10 +93,16 @@ restore_and_look(struct look *look, const struct manifest_source *s,
 		goto out;
 	request.target = target;
 	request.restore_conf = options == NULL ? NULL : options_conf(options);
-	rc = engine_restore(source->engine, &request, &reading.in, 1, err);
-	if (rc == HF_OK) {
-		told(look, HF_PASS, "restored");
-		rc = inspect(look, source->engine, target, reading.in, err);
+	if ((rc = logs_attach(c->r, s->name, source->engine, &request, &log,
+		 err)) == HF_OK) {
+		rc = engine_restore(
+		    source->engine, &request, &reading.in, 1, err);
+		if (rc == HF_OK) {
+			told(look, HF_PASS, "restored");
+			rc = inspect(
+			    look, source->engine, target, reading.in, err);
+		}
+		logs_detach(&log);
 	}
 	engine_discard(source->engine, target);
 	reading_close(&reading);

@@ -103,15 +103,17 @@ ask_sink(struct doctor *d, size_t i, struct hf_error *err)
 {
 	struct repo_sink *s = &d->r->sinks[i];
 	char text[400];
+	int rc;
 
 	about(d, "sink", s->name);
 	if (open_sink(d->r, i, err) != HF_OK)
 		return failed(d, "open", err);
 	if (store_check(s->store, on_finding, d, err) != HF_OK)
 		return failed(d, "check", err);
-	if ((store_caps(s->store) & HF_CAP_IF_ABSENT) == 0)
-		found(d, HF_WARN, "put if absent", "this store has none",
-		    "Do not run the same pipeline from two places at once.");
+	if (repo_sink_shareable(s->store, s->name, err) != HF_OK &&
+	    (rc = failed(d, "shareable", err)) != HF_OK)
+		return rc;
+	error_clear(err);
 	if (fleets_share(d->r, i, text, sizeof text))
 		found(d, HF_WARN, "one fleet", text, FLEETS_HINT);
 	return ask_layout(d, s, err);

@@ -143,7 +143,8 @@ layout_ready(
 
 	if (rc == HF_E_NOTFOUND) {
 		error_clear(err);
-		if ((rc = known_refuse(r, s, err)) != HF_OK)
+		if ((rc = known_refuse(r, s, err)) != HF_OK ||
+		    (rc = repo_sink_shareable(store, s->name, err)) != HF_OK)
 			return rc;
 		if ((rc = put_readme(store, err)) != HF_OK ||
 		    (rc = put_repo(store, err)) != HF_OK)

@@ -66,14 +66,15 @@ leave(const struct lease *l)
 	pthread_mutex_unlock(&live_lock);
 }
 
+/* The id alone does not say it: a backup is copied under the same one again. */
 static bool
-is_live(const char *run_id)
+is_live(const char *run_id, uint64_t epoch)
 {
 	bool found = false;
 
 	pthread_mutex_lock(&live_lock);
 	for (struct lease *l = live; l != NULL && !found; l = l->next)
-		found = strcmp(l->run_id, run_id) == 0;
+		found = l->epoch == epoch && strcmp(l->run_id, run_id) == 0;
 	pthread_mutex_unlock(&live_lock);
 	return found;
 }
@@ -193,7 +194,8 @@ load_info(struct store *store, const struct store_key *key, int64_t now_s,
 		owner_text(&owner, info->owner, sizeof info->owner);
 		(void)snprintf(info->host, sizeof info->host, "%s", owner.host);
 		info->dead = owner_is_dead(&owner) ||
-			     (owner_is_self(&owner) && !is_live(info->run_id));
+			     (owner_is_self(&owner) &&
+				 !is_live(info->run_id, info->epoch));
 	}
 	/* Compared in seconds, as the store counts: later rather than
 	 * sooner. */
@@ -431,18 +433,21 @@ is_ours(struct lease *l)
 static int
 create(struct lease *l, uint64_t top, struct hf_error *err)
 {
-	bool exclusive = (store_caps(l->store) & HF_CAP_IF_ABSENT) != 0;
 	int rc;
 
 	free(l->key);
+	pthread_mutex_lock(&live_lock);
 	l->epoch = top + 1;
+	pthread_mutex_unlock(&live_lock);
 	if ((l->key = lease_key(l->pipeline, l->epoch)) == NULL)
 		return repo_nomem(err);
 	/* Counted from before the put: never longer than others see it. */
 	l->renewed_at = text_monotonic();
-	rc = put(l, exclusive ? HF_PUT_IF_ABSENT : 0, false, err);
-	if (rc == HF_E_EXISTS || (rc == HF_OK && !exclusive))
+	rc = put(l, HF_PUT_IF_ABSENT, false, err);
+	if (rc == HF_E_EXISTS) {
+		error_clear(err);
 		rc = is_ours(l) ? HF_OK : HF_EOF;
+	}
 	if (rc != HF_OK)
 		return rc;
 	/* Our listing may be older than a takeover whose winner has already
@@ -486,14 +491,10 @@ lease_acquire_ttl(struct store *store, const char *sink, const char *pipeline,
 	struct lease *l = NULL;
 	int rc;
 
-	if ((rc = new_lease(store, sink, pipeline, run_id, verb, ttl_ms, &l,
+	if ((rc = repo_sink_shareable(store, sink, err)) != HF_OK ||
+	    (rc = new_lease(store, sink, pipeline, run_id, verb, ttl_ms, &l,
 		 err)) != HF_OK)
 		return rc;
-	if ((store_caps(store) & HF_CAP_IF_ABSENT) == 0)
-		log_write(HF_LOG_WARN, "lease.shared", l->who,
-		    "this store cannot create an object only if it is "
-		    "absent: two runs that start at the same moment may not "
-		    "see each other");
 	for (int i = 0; (rc = try_acquire(l, err)) == HF_EOF && i < TRIES; i++)
 		;
 	if (rc == HF_EOF)

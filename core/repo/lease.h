@@ -35,8 +35,7 @@ struct lease_info {
 };
 
 /* HF_E_EXISTS: somebody holds it; err says who, where, since when, and until
- * when.  A store without HF_CAP_IF_ABSENT gets a lease that excludes nobody,
- * with a warning in the log. */
+ * when.  HF_E_INVALID: the store cannot be shared (repo_sink_shareable). */
 int lease_acquire(struct store *, const char *sink, const char *pipeline,
     const char *run_id, const char *verb, struct lease **, struct hf_error *);
 

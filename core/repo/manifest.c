@@ -93,8 +93,8 @@ free_texts(char **texts)
 	free(texts);
 }
 
-static void
-free_object(struct manifest_object *o)
+void
+manifest_object_clear(struct manifest_object *o)
 {
 	for (size_t i = 0; i < o->nfilters; i++) {
 		free(o->filters[i].name);
@@ -104,13 +104,14 @@ free_object(struct manifest_object *o)
 	free(o->name);
 	free(o->key);
 	free(o->index_key);
+	*o = (struct manifest_object){ 0 };
 }
 
 static void
 free_source(struct manifest_source *s)
 {
 	for (size_t i = 0; i < s->nobjects; i++)
-		free_object(&s->objects[i]);
+		manifest_object_clear(&s->objects[i]);
 	free(s->objects);
 	free_texts(s->facts);
 	free(s->name);
@@ -134,6 +135,7 @@ manifest_free(struct manifest *m)
 	free(m->sources);
 	free(m->checks);
 	free_texts(m->labels);
+	free_texts(m->sinks);
 	free(m->id);
 	free(m->pipeline);
 	free(m->kind);

@@ -51,6 +51,9 @@ struct manifest {
 	char *program_version;
 	int64_t started_ms, ended_ms;
 	char **labels; /* keys and values in turn, NULL ends; may be NULL */
+	/* Names of all sinks that the run was to write to, this one and those
+	 * that failed; NULL ends; may be NULL (older ones do not say). */
+	char **sinks;
 	struct manifest_source *sources;
 	size_t nsources;
 	struct manifest_check *checks; /* made before publishing */
@@ -73,6 +76,13 @@ int64_t manifest_id_time(const char *id);
 int manifest_to_json(const struct manifest *, json_t **, struct hf_error *);
 int manifest_from_json(const json_t *, struct manifest **, struct hf_error *);
 void manifest_free(struct manifest *);
+
+/* One object alone, for documents that are about one; its keys stand below
+ * prefix.  NULL: no memory, or a name that is not UTF-8. */
+json_t *manifest_object_to_json(const struct manifest_object *);
+int manifest_object_from_json(const json_t *, const char *prefix,
+    struct manifest_object *, struct hf_error *);
+void manifest_object_clear(struct manifest_object *);
 
 uint64_t manifest_raw_size(const struct manifest *);
 uint64_t manifest_stored_size(const struct manifest *);

@@ -9,6 +9,7 @@
 /* Numbers that an honest manifest stays far below. */
 #define SOURCES_MAX 10000
 #define FILTERS_MAX 32
+#define SINKS_MAX 1000
 #define SIZE_LIMIT (INT64_MAX / 4)
 
 struct reader {
@@ -121,6 +122,30 @@ get_array(struct reader *r, const json_t *object, const char *name,
 }
 
 static int
+get_names(struct reader *r, const json_t *object, const char *name, char ***out)
+{
+	json_t *list = json_object_get(object, name), *value;
+	size_t i;
+	int rc;
+
+	if (list == NULL)
+		return HF_OK;
+	if ((rc = get_array(r, object, name, SINKS_MAX, &list)) != HF_OK)
+		return rc;
+	*out = calloc(json_array_size(list) + 1, sizeof **out);
+	if (*out == NULL)
+		return repo_nomem(r->err);
+	json_array_foreach(list, i, value)
+	{
+		if (!json_is_string(value))
+			return bad(r, name, "a text was expected");
+		if (((*out)[i] = strdup(json_string_value(value))) == NULL)
+			return repo_nomem(r->err);
+	}
+	return HF_OK;
+}
+
+static int
 read_filters(struct reader *r, const json_t *json, struct manifest_object *o)
 {
 	json_t *list, *f;
@@ -183,6 +208,19 @@ read_object(struct reader *r, const json_t *json, struct manifest_object *o)
 	if (r->sum > SIZE_LIMIT)
 		return bad(r, "objects", "sizes that cannot be");
 	return HF_OK;
+}
+
+int
+manifest_object_from_json(const json_t *json, const char *prefix,
+    struct manifest_object *o, struct hf_error *err)
+{
+	struct reader r = { .err = err, .prefix = prefix };
+	int rc;
+
+	*o = (struct manifest_object){ 0 };
+	if ((rc = read_object(&r, json, o)) != HF_OK)
+		manifest_object_clear(o);
+	return rc;
 }
 
 static int
@@ -316,7 +354,8 @@ read_head(struct reader *r, const json_t *json, struct manifest *m)
 		HF_OK ||
 	    (rc = get_text(r, json_object_get(json, "program"), "version", true,
 		 &m->program_version)) != HF_OK ||
-	    (rc = get_pairs(r, json, "labels", &m->labels)) != HF_OK)
+	    (rc = get_pairs(r, json, "labels", &m->labels)) != HF_OK ||
+	    (rc = get_names(r, json, "sinks", &m->sinks)) != HF_OK)
 		return rc;
 	m->started_ms = repo_get_time(json, "started");
 	m->ended_ms = repo_get_time(json, "ended");

@@ -59,6 +59,16 @@ pairs_json(struct writer *w, char *const *pairs)
 }
 
 static json_t *
+names_json(struct writer *w, char *const *names)
+{
+	json_t *array = json_array();
+
+	for (; *names != NULL; names++)
+		append(w, array, json_string(*names));
+	return array;
+}
+
+static json_t *
 object_json(struct writer *w, const struct manifest_object *o)
 {
 	json_t *json = json_object(), *filters = json_array(), *index;
@@ -86,6 +96,18 @@ object_json(struct writer *w, const struct manifest_object *o)
 		put(w, json, "index", index);
 	}
 	return json;
+}
+
+json_t *
+manifest_object_to_json(const struct manifest_object *o)
+{
+	struct writer w = { false };
+	json_t *json = object_json(&w, o);
+
+	if (!w.failed)
+		return json;
+	json_decref(json);
+	return NULL;
 }
 
 static json_t *
@@ -142,6 +164,8 @@ put_head(struct writer *w, json_t *json, const struct manifest *m)
 	put(w, json, "program", program);
 	if (m->labels != NULL)
 		put(w, json, "labels", pairs_json(w, m->labels));
+	if (m->sinks != NULL)
+		put(w, json, "sinks", names_json(w, m->sinks));
 }
 
 int

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/key.h"
 #include "base/log.h"
 #include "config/config.h"
 #include "plugin/ctx.h"
@@ -193,6 +194,21 @@ open_filters_of(struct repo *r, const struct manifest_filter *filters, size_t n,
 	return HF_OK;
 }
 
+/* Of this source alone: what it notes about one pipeline's sinks is not true of
+ * another's. */
+char *
+source_state_dir(const struct repo *r, const struct config_item *item)
+{
+	char pipeline[KEY_MAX + 1], name[KEY_MAX + 1];
+
+	if (r->env.config->state_dir == NULL ||
+	    !key_escape(r->pipeline->name, pipeline, sizeof pipeline) ||
+	    !key_escape(item->name, name, sizeof name))
+		return NULL;
+	return text_format(
+	    "%s/sources/%s/%s", r->env.config->state_dir, pipeline, name);
+}
+
 int
 source_open(struct repo *r, const struct config_item *item,
     const struct source_hooks *hooks, struct source *s, struct hf_error *err)
@@ -201,10 +217,16 @@ source_open(struct repo *r, const struct config_item *item,
 	struct hf_ctx ctx;
 	int rc;
 
-	s->engine = NULL;
-	if ((s->who = text_format("source %s", item->name)) == NULL)
+	*s = (struct source){ 0 };
+	s->who = text_format("source %s", item->name);
+	s->state_dir = source_state_dir(r, item);
+	if (s->who == NULL ||
+	    (s->state_dir == NULL && r->env.config->state_dir != NULL)) {
+		source_close(s);
 		return repo_nomem(err);
+	}
 	ctx = make_ctx(r, s->who);
+	ctx.state_dir = s->state_dir;
 	if (hooks != NULL) {
 		ctx.progress = hooks->progress;
 		ctx.result = hooks->result;
@@ -226,6 +248,7 @@ source_close(struct source *s)
 {
 	if (s->engine != NULL)
 		engine_close(s->engine);
+	free(s->state_dir);
 	free(s->who);
 	*s = (struct source){ 0 };
 }

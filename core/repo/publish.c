@@ -53,8 +53,8 @@ look(struct store *store, const struct manifest *m, struct hf_error *err)
 	return rc;
 }
 
-static int
-add_check(struct manifest *m, const char *check, const char *result,
+int
+publish_check(struct manifest *m, const char *check, const char *result,
     struct hf_error *err)
 {
 	struct manifest_check *grown, *c;
@@ -171,7 +171,7 @@ publish_copy(struct store *store, struct manifest *m, struct lease *lease,
 	    text_size(manifest_stored_size(m)).s);
 	if ((rc = put_sums(store, m, err)) != HF_OK ||
 	    (rc = look(store, m, err)) != HF_OK ||
-	    (rc = add_check(m, "stored", text, err)) != HF_OK ||
+	    (rc = publish_check(m, "stored", text, err)) != HF_OK ||
 	    (rc = lease_check(lease, err)) != HF_OK)
 		return rc;
 	return put_manifest(store, m, published, err);

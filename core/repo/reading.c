@@ -5,9 +5,8 @@
 #include "flow/in.h"
 #include "repo/repo_private.h"
 
-/* What the flow needs to know of an object; its texts stay the manifest's. */
-static struct flow_object
-describe(const struct manifest_object *o, struct filter *const *filters)
+struct flow_object
+reading_object(const struct manifest_object *o, struct filter *const *filters)
 {
 	struct flow_object f = { .name = o->name,
 		.key = o->key,
@@ -51,7 +50,7 @@ reading_open(struct repo *r, size_t sink, const struct manifest_source *s,
 		if ((rc = open_filters_of(r, o->filters, o->nfilters,
 			 &out->filters[i], err)) != HF_OK)
 			goto err;
-		out->objects[i] = describe(o, out->filters[i]);
+		out->objects[i] = reading_object(o, out->filters[i]);
 	}
 	options.store = r->sinks[sink].store;
 	options.objects = out->objects;

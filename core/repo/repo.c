@@ -13,6 +13,7 @@
 #include "config/config.h"
 #include "flow/flow.h"
 #include "plugin/filter.h"
+#include "plugin/loader.h"
 #include "plugin/store.h"
 #include "repo/repo_private.h"
 
@@ -73,6 +74,10 @@ int
 repo_open(const struct repo_env *env, const struct config_pipeline *p,
     struct repo **out, struct hf_error *err)
 {
+	const struct config_sink *const *to =
+	    env->sinks != NULL ? env->sinks
+			       : (const struct config_sink *const *)p->to;
+	size_t n = env->sinks != NULL ? env->nsinks : p->nto;
 	struct repo *r;
 	int rc;
 
@@ -82,14 +87,14 @@ repo_open(const struct repo_env *env, const struct config_pipeline *p,
 		return repo_nomem(err);
 	r->env = *env;
 	r->pipeline = p;
-	r->nsinks = p->nto;
-	if ((r->sinks = calloc(p->nto + 1, sizeof *r->sinks)) == NULL)
+	r->nsinks = n;
+	if ((r->sinks = calloc(n + 1, sizeof *r->sinks)) == NULL)
 		goto nomem;
-	for (size_t i = 0; i < p->nto; i++) {
+	for (size_t i = 0; i < n; i++) {
 		struct repo_sink *s = &r->sinks[i];
 
-		s->config = p->to[i];
-		s->name = p->to[i]->item.name;
+		s->config = to[i];
+		s->name = to[i]->item.name;
 		if ((s->who = text_format("sink %s", s->name)) == NULL)
 			goto nomem;
 	}
@@ -130,7 +135,7 @@ repo_sink_stuck(struct repo *r, size_t sink, struct filter *const *own)
 	r->sinks[sink].stuck = true;
 	for (size_t i = 0; i < r->sinks[sink].config->nthrough; i++)
 		for (size_t n = 0; n < r->nfilters; n++)
-			if (r->filters[n].filter == own[i])
+			if (own != NULL && r->filters[n].filter == own[i])
 				r->filters[n].stuck = true;
 }
 
@@ -288,6 +293,42 @@ repo_host(char *buf, size_t cap)
 	if (gethostname(buf, cap) != 0)
 		buf[0] = '\0';
 	buf[cap - 1] = '\0';
+}
+
+static bool
+has_option(const struct plugin *p, const char *name)
+{
+	const char *o = (const char *)p->desc.options;
+
+	for (; o != NULL; o += p->desc.option_size) {
+		const struct hf_option *option = (const struct hf_option *)o;
+
+		if (option->name == NULL)
+			break;
+		if (strcmp(option->name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+int
+repo_sink_shareable(struct store *store, const char *sink, struct hf_error *err)
+{
+	if ((store_caps(store) & HF_CAP_IF_ABSENT) != 0)
+		return HF_OK;
+	(void)error_fail(err, HF_E_INVALID,
+	    "sink %s cannot create an object only if it is absent: of two runs "
+	    "that write there at once, neither would see the other",
+	    sink);
+	if (has_option(store_plugin(store), "exclusive"))
+		error_hint(err,
+		    "If this machine alone writes there, say so: "
+		    "\"exclusive\": true in sinks.%s.  \"holdfast doctor\" "
+		    "asks the service again.",
+		    sink);
+	else
+		error_hint(err, "Choose another kind of store.");
+	return HF_E_INVALID;
 }
 
 const struct store_key *

@@ -6,6 +6,9 @@
  *   verify.c   read back, hash, and with deep restore and inspect
  *   catalog.c  what is there: listing and choosing
  *   clean.c    what killed runs left
+ *   copy.c     one backup from a sink to another; which: copy_plan.c
+ *   complete.c what failed in a sink, made up for by the next run
+ *   prune.c    what retention.c does not keep, removed
  */
 #ifndef HF_REPO_REPO_H
 #define HF_REPO_REPO_H
@@ -17,6 +20,7 @@
 struct cancel;
 struct config;
 struct config_pipeline;
+struct config_sink;
 struct flow;
 struct manifest;
 struct plugins;
@@ -41,6 +45,12 @@ struct repo_env {
 	/* For reading what went through a filter that the configuration does
 	 * not name any more; NULL: that cannot be read then. */
 	struct plugins *plugins;
+	/* To look at instead of the pipeline's own; NULL: at those. */
+	const struct config_sink *const *sinks;
+	size_t nsinks;
+	/* The shell command that fetches an object of this pipeline's log,
+	 * see hf_request.log_command; may be NULL. */
+	const char *log_command;
 };
 
 /* Opens nothing yet: sinks are opened when first used. */
@@ -52,6 +62,49 @@ const char *repo_sink_name(const struct repo *, size_t sink);
 /* Was a thread left behind in a sink that hangs?  It comes back one day, so
  * that the plugins must then not be unloaded (plugins_free). */
 bool repo_stuck(const struct repo *);
+
+/* ---- copy ---- */
+enum repo_copied_how {
+	REPO_COPIED_DONE,
+	REPO_COPIED_THERE,  /* it was there already */
+	REPO_COPIED_WOULD,  /* dry run */
+	REPO_COPIED_FAILED, /* why says how; nothing of it was published,
+			     * unless it was read back and found bad */
+};
+struct repo_copied {
+	char id[40];
+	const char *from, *to; /* sinks */
+	enum repo_copied_how how;
+	struct hf_error why;
+	bool damaged; /* the copy that was read, or the one read back */
+	size_t nobjects, as_is; /* as_is: their stored bytes were kept */
+	uint64_t raw, stored;   /* stored: in "to" */
+	int64_t started_ms, ended_ms;
+};
+struct repo_copy_request {
+	const char *from, *to;
+	const char *const *ids; /* as repo_pick has them; of nids */
+	size_t nids;
+	bool latest; /* the newest that "from" has; else, and without ids, all
+		      * that "to" lacks */
+	bool dry_run;
+	/* Each one, as soon as it is done; may be NULL. */
+	void (*told)(void *arg, const struct repo_copied *);
+	void *arg;
+};
+struct repo_copy_result {
+	size_t ncopied, nfailed;
+	size_t nleft; /* not begun, because "to" cannot be used */
+	uint64_t raw, stored;
+};
+/* Publishes whole backups of one sink in another, under their ids, the newest
+ * first, but a parent before its children.  Every byte is read, checked on both
+ * sides of its filters, and goes through those of the target.  HF_OK: all that
+ * was asked for is there.  HF_E_NOTFOUND: there is no such backup.
+ * HF_E_CORRUPT: one is damaged; the others were copied.  HF_E_EXISTS: another
+ * run holds the lease of "to". */
+int repo_copy(struct repo *, const struct repo_copy_request *,
+    struct repo_copy_result *, struct hf_error *);
 
 /* ---- backup ---- */
 struct repo_sink_result {
@@ -73,9 +126,13 @@ struct repo_backup_result {
 		char *key, *value;
 	} * facts; /* of all sources, "name" or "source.name" */
 	size_t nfacts;
+	/* Earlier backups that a sink of theirs lacked: what became of them,
+	 * and how many are left for later runs. */
+	struct repo_copied *completed;
+	size_t ncompleted, nincomplete;
 };
 /* One run: lease, clear leftovers, engine, publish, verify as configured,
- * report.  HF_OK when published in one sink at least: whether that is all that
+ * complete what earlier runs could not store, report.  HF_OK when published in one sink at least: whether that is all that
  * "require" wants, and what the verification found, stands in the result.
  * HF_E_EXISTS when another run holds the lease; result is valid whatever it
  * returns. */
@@ -181,6 +238,9 @@ struct repo_status {
 	int64_t last_success_ms; /* start of the newest backup; 0: none */
 	char last_id[40];
 	size_t nbackups;
+	/* What was committed up to this moment can be restored, by the log;
+	 * 0: it reaches no further. */
+	int64_t log_until_ms;
 	bool stale;   /* older than the rpo, or none at all */
 	bool running; /* somebody holds the lease */
 	char running_host[64], running_verb[16];

@@ -58,7 +58,8 @@ char *repo_key(const char *pipeline, const char *fmt, ...) HF_PRINTF(2, 3);
 int repo_nomem(struct hf_error *);
 /* Writers or readers that an engine may have open at once. */
 uint32_t repo_streams(const struct repo *);
-/* A thread was left behind in this sink's plugin; own: its filters. */
+/* A thread was left behind in this sink's plugin; own: its filters, NULL where
+ * that thread had none. */
 void repo_sink_stuck(struct repo *, size_t sink, struct filter *const *own);
 void
 repo_progress(struct repo *, const char *phase, uint64_t done, uint64_t total);
@@ -77,6 +78,11 @@ json_t *repo_text(const char *);
 /* "2026...": milliseconds, or -1. */
 int64_t repo_get_time(const json_t *object, const char *member);
 void repo_host(char *buf, size_t cap);
+/* May others write to this store too?  Only where of two that create the same
+ * key one is told: HF_E_INVALID elsewhere.  A store whose only writer says so
+ * ("exclusive") can look first, and then has HF_CAP_IF_ABSENT as well.  Whoever
+ * shares a store asks this first: the lease, the log. */
+int repo_sink_shareable(struct store *, const char *sink, struct hf_error *);
 /* In a sorted list; NULL: not there. */
 struct store_key;
 const struct store_key *
@@ -103,7 +109,10 @@ struct source_hooks {
 struct source {
 	struct engine *engine;
 	char *who; /* "source shop/main" */
+	char *state_dir;
 };
+/* The caller frees; NULL: there is none. */
+char *source_state_dir(const struct repo *, const struct config_item *);
 /* hooks may be NULL. */
 int source_open(struct repo *, const struct config_item *,
     const struct source_hooks *, struct source *, struct hf_error *);
@@ -155,6 +164,9 @@ int clean_leftovers(struct store *, const char *who, const char *pipeline,
 /* Remove data/<id>/: only after its manifest is known not to be there. */
 int clean_data(struct store *, const char *pipeline, const char *id,
     size_t *removed, struct hf_error *);
+/* And checks/<id>/: before the data, by which leftovers are found. */
+int clean_checks(
+    struct store *, const char *pipeline, const char *id, struct hf_error *);
 
 /* ---- sums.c ---- */
 struct buf;
@@ -163,6 +175,8 @@ int sums_text(const struct manifest *, struct buf *, struct hf_error *);
 char *sums_key(const char *pipeline, const char *id);
 
 /* ---- catalog.c ---- */
+/* The id between the last '/' and ".json"; false for anything else. */
+bool catalog_key_id(const char *key, char id[40]);
 /* One copy: PRESENT, ABSENT or DAMAGED with its check; what is not about the
  * manifest itself is returned. */
 int catalog_copy(struct repo *, size_t sink, const char *id, struct repo_copy *,
@@ -174,6 +188,9 @@ int catalog_entry(struct repo *, const char *id, struct repo_backup_entry *,
 void catalog_entry_clear(struct repo_backup_entry *, size_t nsinks);
 
 /* ---- reading.c ---- */
+/* What the flow needs to know of an object; its texts stay the manifest's. */
+struct flow_object
+reading_object(const struct manifest_object *, struct filter *const *);
 /* One source of one copy, open for reading. */
 struct reading {
 	struct flow_object *objects;
@@ -197,11 +214,18 @@ struct build {
 	size_t ncommon, nown;
 	size_t lane; /* the sink, as the outflow counts them */
 };
+/* One object of it; of the build only the filters are looked at.  False:
+ * no memory, and the object is to be cleared all the same. */
+bool build_object(
+    const struct build *, const struct flow_object *, struct manifest_object *);
 /* The manifest of what one sink got. */
 int build_manifest(
     struct repo *, const struct build *, struct manifest **, struct hf_error *);
 
 /* ---- publish.c ---- */
+/* One more of the manifest's checks, that has passed. */
+int publish_check(struct manifest *, const char *check, const char *result,
+    struct hf_error *);
 /* SHA256SUMS, a look at every object (added to the manifest's checks), the
  * lease, and last the manifest.  published tells whether the manifest may be
  * there now, which a failure does not exclude. */
@@ -215,6 +239,9 @@ json_t *report_head(struct repo *, const char *kind, const char *id,
 /* Into reports/ of each sink that is open and works; what fails is logged. */
 void report_write(struct repo *, const char *kind, const char *id,
     int64_t at_ms, const json_t *);
+/* Into that of one. */
+void report_write_to(struct repo *, size_t sink, const char *kind,
+    const char *id, int64_t at_ms, const json_t *);
 /* Into checks/<id>/ of one sink. */
 int report_check(struct repo *, size_t sink, const char *id, const char *kind,
     int64_t at_ms, const json_t *, struct hf_error *);
@@ -222,10 +249,14 @@ int report_check(struct repo *, size_t sink, const char *id, const char *kind,
 json_t *report_error(const struct hf_error *);
 void report_backup(
     struct repo *, const struct repo_backup_result *, const struct hf_error *);
+void report_copy(struct repo *, const struct repo_copied *);
 void report_restore(struct repo *, const struct repo_backup_entry *,
     const struct repo_restore_options *, const struct repo_restore_result *,
     const struct hf_error *);
 void report_verify(struct repo *, const struct repo_verify_result *, bool deep);
+struct prune_result;
+void report_prune(struct repo *, size_t sink, const struct prune_result *,
+    const struct hf_error *);
 
 /* ---- pairs.c ---- */
 /* A growing list of text_pair.  pairs_add replaces the value of a key that is

@@ -7,6 +7,7 @@
 #include "plugin/host.h"
 #include "plugin/store.h"
 #include "repo/doc.h"
+#include "repo/prune.h"
 #include "repo/repo_private.h"
 
 #define FORMAT 1
@@ -95,29 +96,35 @@ put_new(struct store *store, const char *pipeline, const char *kind,
 }
 
 void
+report_write_to(struct repo *r, size_t sink, const char *kind, const char *id,
+    int64_t at_ms, const json_t *doc)
+{
+	struct repo_sink *s = &r->sinks[sink];
+	struct hf_error err = { 0 };
+	char line[512];
+
+	if (s->store == NULL || s->stuck)
+		return;
+	/* The folder below a disk that is not mounted stays empty: with one
+	 * file in it, the next run would take it for the disk. */
+	if (known_refuse(r, s, &err) == HF_E_NOTFOUND)
+		return;
+	error_clear(&err);
+	if (put_new(s->store, r->pipeline->name, kind, id, false, at_ms, doc,
+		&err) == HF_OK)
+		return;
+	error_line(&err, line, sizeof line);
+	log_write(HF_LOG_WARN, "report.lost", s->who,
+	    "pipeline %s: the report of this %s could not be kept: %s",
+	    r->pipeline->name, kind, line);
+}
+
+void
 report_write(struct repo *r, const char *kind, const char *id, int64_t at_ms,
     const json_t *doc)
 {
-	for (size_t i = 0; i < r->nsinks; i++) {
-		struct repo_sink *s = &r->sinks[i];
-		struct hf_error err = { 0 };
-		char line[512];
-
-		if (s->store == NULL || s->stuck)
-			continue;
-		/* The folder below a disk that is not mounted stays empty: with
-		 * one file in it, the next run would take it for the disk. */
-		if (known_refuse(r, s, &err) == HF_E_NOTFOUND)
-			continue;
-		error_clear(&err);
-		if (put_new(s->store, r->pipeline->name, kind, id, false, at_ms,
-			doc, &err) == HF_OK)
-			continue;
-		error_line(&err, line, sizeof line);
-		log_write(HF_LOG_WARN, "report.lost", s->who,
-		    "pipeline %s: the report of this %s could not be kept: %s",
-		    r->pipeline->name, kind, line);
-	}
+	for (size_t i = 0; i < r->nsinks; i++)
+		report_write_to(r, i, kind, id, at_ms, doc);
 }
 
 int
@@ -156,6 +163,26 @@ sinks_json(const struct repo_sink_result *sinks, size_t n, bool stored)
 	return list;
 }
 
+/* What this run made up for. */
+static json_t *
+completed_json(const struct repo_backup_result *res)
+{
+	json_t *list = json_array(), *c;
+
+	for (size_t i = 0; i < res->ncompleted; i++) {
+		const struct repo_copied *done = &res->completed[i];
+
+		c = json_object();
+		set(c, "id", json_string(done->id));
+		set(c, "from", repo_text(done->from));
+		set(c, "to", repo_text(done->to));
+		set(c, "ok", json_boolean(done->how != REPO_COPIED_FAILED));
+		set(c, "error", report_error(&done->why));
+		(void)json_array_append_new(list, c);
+	}
+	return list;
+}
+
 void
 report_backup(struct repo *r, const struct repo_backup_result *res,
     const struct hf_error *err)
@@ -174,7 +201,30 @@ report_backup(struct repo *r, const struct repo_backup_result *res,
 	set(doc, "sinks", sinks_json(res->sinks, res->nsinks, true));
 	set(doc, "facts", pairs_json(res->facts, res->nfacts));
 	set(doc, "verified", json_boolean(res->verified));
+	if (res->ncompleted > 0)
+		set(doc, "completed", completed_json(res));
+	if (res->nincomplete > 0)
+		set(doc, "incomplete",
+		    json_integer((json_int_t)res->nincomplete));
 	report_write(r, "backup", res->id, res->ended_ms, doc);
+	json_decref(doc);
+}
+
+void
+report_copy(struct repo *r, const struct repo_copied *c)
+{
+	json_t *doc = report_head(r, "copy", c->id, c->started_ms, c->ended_ms);
+
+	set(doc, "outcome",
+	    json_string(c->how == REPO_COPIED_FAILED ? "failed" : "done"));
+	set(doc, "error", report_error(&c->why));
+	set(doc, "from", repo_text(c->from));
+	set(doc, "to", repo_text(c->to));
+	set(doc, "raw_size", json_integer((json_int_t)c->raw));
+	set(doc, "stored_size", json_integer((json_int_t)c->stored));
+	set(doc, "objects", json_integer((json_int_t)c->nobjects));
+	set(doc, "as_is", json_integer((json_int_t)c->as_is));
+	report_write(r, "copy", c->id, c->ended_ms, doc);
 	json_decref(doc);
 }
 
@@ -225,5 +275,60 @@ report_verify(struct repo *r, const struct repo_verify_result *res, bool deep)
 	}
 	set(doc, "sinks", list);
 	report_write(r, deep ? "deep" : "verify", res->id, res->ended_ms, doc);
+	json_decref(doc);
+}
+
+static json_t *
+pruned_json(const struct prune_result *res)
+{
+	json_t *list = json_array(), *o;
+
+	for (size_t i = 0; i < res->nbackups; i++) {
+		const struct prune_backup *b = &res->backups[i];
+
+		o = json_object();
+		set(o, "id", json_string(b->id));
+		set(o, "keep", json_boolean(b->rule.keep));
+		if (b->rule.keep)
+			set(o, "why", json_string(b->rule.why));
+		set(o, "copies", json_integer((json_int_t)b->copies));
+		set(o, "removed", json_integer((json_int_t)b->removed));
+		set(o, "stored_size", json_integer((json_int_t)b->stored));
+		(void)json_array_append_new(list, o);
+	}
+	return list;
+}
+
+void
+report_prune(struct repo *r, size_t sink, const struct prune_result *res,
+    const struct hf_error *err)
+{
+	json_t *doc = report_head(
+		   r, "prune", res->id, res->started_ms, res->ended_ms),
+	       *list = json_array(), *s;
+	size_t failed = 0;
+
+	for (size_t i = 0; i < res->nsinks; i++) {
+		const struct prune_sink *p = &res->sinks[i];
+
+		s = json_object();
+		failed += p->why.status != HF_OK;
+		set(s, "name", repo_text(p->name));
+		set(s, "ok", json_boolean(p->why.status == HF_OK));
+		set(s, "uploads", json_integer((json_int_t)p->uploads));
+		set(s, "garbage", json_integer((json_int_t)p->garbage));
+		set(s, "reports", json_integer((json_int_t)p->reports));
+		set(s, "error", report_error(&p->why));
+		(void)json_array_append_new(list, s);
+	}
+	set(doc, "outcome",
+	    json_string(err == NULL || err->status == HF_OK ? "done"
+			: failed < res->nsinks              ? "partial"
+							    : "failed"));
+	set(doc, "error", report_error(err));
+	set(doc, "backups", pruned_json(res));
+	set(doc, "log_objects", json_integer((json_int_t)res->logs));
+	set(doc, "sinks", list);
+	report_write_to(r, sink, "prune", res->id, res->ended_ms, doc);
 	json_decref(doc);
 }

@@ -10,6 +10,7 @@
 #include "plugin/loader.h"
 #include "plugin/options.h"
 #include "plugin/store.h"
+#include "repo/logs.h"
 #include "repo/repo_private.h"
 
 struct job {
@@ -100,22 +101,30 @@ run_engine(struct job *job, const struct config_item *item, const char *target,
 		.max_streams = repo_streams(job->r),
 		.flags = (job->opts->in_place ? HF_RESTORE_IN_PLACE : 0) |
 			 (job->opts->force ? HF_RESTORE_FORCE : 0),
-		.target = target,
-		.until = job->opts->until };
+		.target = target };
 	struct options *options = NULL;
+	struct logs_attached log;
 	struct source source;
 	int rc;
 
 	if ((rc = source_restore_options(job->r, item->plugin, job->opts->args,
 		 &options, err)) != HF_OK)
 		return rc;
-	if ((rc = source_open(job->r, item, &hooks, &source, err)) == HF_OK) {
+	if ((rc = source_open(job->r, item, &hooks, &source, err)) != HF_OK)
+		goto out;
+	if ((rc = logs_attach(job->r, item->name, source.engine, &request, &log,
+		 err)) == HF_OK) {
+		/* Without a log the backup that was chosen is the answer. */
+		if (request.log != NULL)
+			request.until = job->opts->until;
 		if (options != NULL)
 			request.restore_conf = options_conf(options);
 		rc = engine_restore(
 		    source.engine, &request, &reading->in, 1, err);
-		source_close(&source);
+		logs_detach(&log);
 	}
+	source_close(&source);
+out:
 	options_free(options);
 	return rc;
 }

@@ -2,8 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "config/config.h"
 #include "repo/lease.h"
+#include "repo/logs.h"
 #include "repo/repo_private.h"
 
 /* A later plain check says nothing of a restore that failed. */
@@ -66,11 +68,48 @@ running(struct repo *r, struct repo_status *st)
 	}
 }
 
+static int
+on_span(void *arg, const struct hf_span *span)
+{
+	struct repo_status *st = arg;
+
+	if (span->gap == NULL && span->to * 1000 > st->log_until_ms)
+		st->log_until_ms = span->to * 1000;
+	return 0;
+}
+
+/* What cannot be asked protects nothing. */
+static void
+look_at_logs(
+    struct repo *r, const struct repo_catalog *catalog, struct repo_status *st)
+{
+	for (size_t i = 0; i < r->pipeline->nsources; i++) {
+		struct hf_error err = { 0 };
+		uint32_t kinds;
+		int rc = logs_kinds(r, i, &kinds, &err);
+
+		if (rc == HF_OK && kinds == 0)
+			continue;
+		if (rc == HF_OK)
+			rc = logs_spans(r, i, catalog, on_span, st, &err);
+		/* Only where what is in the log continues a backup. */
+		if (rc == HF_OK && st->log_until_ms != 0 &&
+		    logs_current(r, i) > st->log_until_ms)
+			st->log_until_ms = logs_current(r, i);
+		if (rc != HF_OK)
+			log_write(HF_LOG_INFO, "status.log",
+			    r->pipeline->sources[i].name,
+			    "pipeline %s: what its log reaches is not known: "
+			    "%s",
+			    r->pipeline->name, err.cause);
+	}
+}
+
 int
 repo_status(struct repo *r, struct repo_status *st, struct hf_error *err)
 {
 	struct repo_catalog catalog;
-	int64_t rpo = r->pipeline->rpo_ms;
+	int64_t rpo = r->pipeline->rpo_ms, safe_ms;
 	int rc;
 
 	*st = (struct repo_status){ 0 };
@@ -78,10 +117,14 @@ repo_status(struct repo *r, struct repo_status *st, struct hf_error *err)
 		return rc;
 	newest(&catalog, st, r->pipeline->require);
 	running(r, st);
+	if (st->nbackups > 0)
+		look_at_logs(r, &catalog, st);
 	repo_catalog_clear(&catalog);
 	if (st->nbackups == 0)
 		st->copies_missing = r->pipeline->require;
-	st->stale = st->nbackups == 0 ||
-		    (rpo > 0 && text_now() - st->last_success_ms > rpo);
+	safe_ms = st->log_until_ms > st->last_success_ms ? st->log_until_ms
+							 : st->last_success_ms;
+	st->stale =
+	    st->nbackups == 0 || (rpo > 0 && text_now() - safe_ms > rpo);
 	return HF_OK;
 }

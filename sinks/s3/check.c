@@ -92,11 +92,11 @@ check_objects(const struct checker *c, struct hf_error *err)
 		    "an object of 8 bytes came back as %llu",
 		    (unsigned long long)o.size);
 	if (rc != HF_OK) {
-		(void)objects_remove(c->store, key, NULL);
+		(void)remove_one(c->store, key, NULL);
 		return rc;
 	}
 	/* Under Object Lock only a marker is set: that is allowed too. */
-	if ((rc = objects_remove(c->store, key, err)) != HF_OK)
+	if ((rc = remove_one(c->store, key, err)) != HF_OK)
 		return rc;
 	return report(
 	    c, HF_PASS, "objects", NULL, "one was written, read and removed");

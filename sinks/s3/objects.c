@@ -32,22 +32,6 @@ objects_stat(struct hf_store *s, const char *key, struct hf_object *out,
 }
 
 int
-objects_remove(struct hf_store *s, const char *key, struct hf_error *err)
-{
-	struct request r = { .method = "DELETE", .key = key };
-	struct answer a = { 0 };
-	char what[600];
-	int rc;
-
-	(void)snprintf(what, sizeof what, "removing %s", key);
-	rc = request_run(s, &r, &a, what, err);
-	if (rc == HF_E_NOTFOUND)
-		rc = HF_OK; /* so some say; others 204 */
-	answer_clear(&a);
-	return rc;
-}
-
-int
 objects_clock(struct hf_store *s, int64_t *now, struct hf_error *err)
 {
 	const char *prefix = s->conf.prefix == NULL ? "" : s->conf.prefix;

@@ -25,8 +25,16 @@ int objects_stat(
     struct hf_store *, const char *key, struct hf_object *, struct hf_error *);
 int objects_list(struct hf_store *, const char *prefix, hf_list_fn *, void *,
     struct hf_error *);
-int objects_remove(struct hf_store *, const char *key, struct hf_error *);
 int objects_clock(struct hf_store *, int64_t *now, struct hf_error *);
+
+/* remove.c */
+int remove_one(struct hf_store *, const char *key, struct hf_error *);
+int remove_many(
+    struct hf_store *, const char *const *keys, size_t n, struct hf_error *);
+
+/* sweep.c */
+int sweep_uploads(struct hf_store *, const char *prefix, int64_t before,
+    bool dry, hf_list_fn *, void *, struct hf_error *);
 
 /* probe.c */
 uint32_t probe_caps(struct hf_store *);

@@ -4,8 +4,15 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "s3.h"
+
+/* At the beginning of a buffer that waits for its next use. */
+struct spare {
+	struct spare *next;
+	size_t len;
+};
 
 struct pool {
 	pthread_mutex_t lock; /* a leaf: nothing is called under it */
@@ -13,6 +20,8 @@ struct pool {
 	pthread_t *threads;
 	unsigned n, started, slots;
 	struct job *head, *tail;
+	struct spare *spare;
+	unsigned nspare;
 	bool end;
 };
 
@@ -34,6 +43,17 @@ pool_new(unsigned threads, struct pool **out, struct hf_error *err)
 	return HF_OK;
 }
 
+static void
+unmap_all(struct spare *s)
+{
+	struct spare *next;
+
+	for (; s != NULL; s = next) {
+		next = s->next;
+		(void)munmap(s, s->len);
+	}
+}
+
 void
 pool_free(struct pool *p)
 {
@@ -45,6 +65,7 @@ pool_free(struct pool *p)
 	pthread_mutex_unlock(&p->lock);
 	for (unsigned i = 0; i < p->started; i++)
 		(void)pthread_join(p->threads[i], NULL);
+	unmap_all(p->spare);
 	(void)pthread_cond_destroy(&p->news);
 	(void)pthread_cond_destroy(&p->work);
 	(void)pthread_mutex_destroy(&p->lock);
@@ -136,21 +157,94 @@ pool_done(struct pool *p, const struct job *job)
 	return done;
 }
 
+/* One out of the list, or NULL.  Lock held. */
+static struct spare *
+shift_spare(struct pool *p)
+{
+	struct spare *s = p->spare;
+
+	if (s != NULL) {
+		p->spare = s->next;
+		p->nspare--;
+	}
+	return s;
+}
+
 void
 pool_take_slot(struct pool *p)
 {
+	struct spare *s = NULL;
+
 	pthread_mutex_lock(&p->lock);
 	while (p->slots == p->n)
 		pthread_cond_wait(&p->news, &p->lock);
 	p->slots++;
+	/* Another handle began before there were any. */
+	if (p->slots + p->nspare > p->n)
+		s = shift_spare(p);
+	pthread_mutex_unlock(&p->lock);
+	if (s != NULL)
+		pool_buffer_free(s, s->len);
+}
+
+void
+pool_spare_slot(struct pool *p)
+{
+	unsigned most = p->n > 1 ? p->n - 1 : 1;
+
+	pthread_mutex_lock(&p->lock);
+	while (p->slots >= most)
+		pthread_cond_wait(&p->news, &p->lock);
 	pthread_mutex_unlock(&p->lock);
 }
 
 void
-pool_give_slot(struct pool *p)
+pool_give_slot(struct pool *p, void *buffer, size_t len)
 {
+	struct spare *s = buffer;
+
 	pthread_mutex_lock(&p->lock);
 	p->slots--;
+	if (s != NULL) {
+		*s = (struct spare){ .next = p->spare, .len = len };
+		p->spare = s;
+		p->nspare++;
+	}
+	/* Nothing is under way any more: nobody may come for them. */
+	s = NULL;
+	if (p->slots == 0) {
+		s = p->spare;
+		p->spare = NULL;
+		p->nspare = 0;
+	}
 	pthread_cond_broadcast(&p->news);
 	pthread_mutex_unlock(&p->lock);
+	unmap_all(s);
+}
+
+void *
+pool_buffer(struct pool *p, size_t len)
+{
+	struct spare *s;
+	void *b;
+
+	pthread_mutex_lock(&p->lock);
+	s = shift_spare(p);
+	pthread_mutex_unlock(&p->lock);
+	if (s != NULL && s->len == len)
+		return s;
+	/* Parts have grown. */
+	if (s != NULL)
+		pool_buffer_free(s, s->len);
+	/* Not malloc: its heap would keep holes of this size. */
+	b = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+	    -1, 0);
+	return b == MAP_FAILED ? NULL : b;
+}
+
+void
+pool_buffer_free(void *b, size_t len)
+{
+	if (b != NULL)
+		(void)munmap(b, len);
 }

@@ -86,6 +86,19 @@ put_new(struct hf_store *s, const char *key, const char *text, bool *repeated,
 	return rc;
 }
 
+/* A service that does not answer is not waited for twice. */
+static void
+remove_probe(struct hf_store *s, const char *key, bool answers)
+{
+	struct request r = {
+		.method = "DELETE", .key = key, .unstoppable = !answers
+	};
+	struct answer a = { 0 };
+
+	(void)request_run(s, &r, &a, "removing the probe", NULL);
+	answer_clear(&a);
+}
+
 int
 probe_conditional(struct hf_store *s, int *answer, struct hf_error *err)
 {
@@ -109,18 +122,18 @@ probe_conditional(struct hf_store *s, int *answer, struct hf_error *err)
 			rc = HF_OK;
 		}
 	}
-	(void)objects_remove(s, key, NULL);
+	remove_probe(s, key, rc == HF_OK);
 	if (rc == HF_OK)
 		remember(s, *answer);
 	return rc;
 }
 
-int
-probe_answer(struct hf_store *s, int *answer, struct hf_error *err)
+/* Under the lock. */
+static int
+find_out(struct hf_store *s, struct hf_error *err)
 {
 	int rc = HF_OK;
 
-	pthread_mutex_lock(&s->lock);
 	if (s->conditional < 0)
 		s->conditional = remembered(s);
 	if (s->conditional < 0 &&
@@ -129,18 +142,42 @@ probe_answer(struct hf_store *s, int *answer, struct hf_error *err)
 		H->log(s->ctx, HF_LOG_WARN, "s3.unconditional",
 		    "this service does not keep \"If-None-Match: *\": two "
 		    "machines must not share this bucket and prefix");
+	return rc;
+}
+
+int
+probe_answer(struct hf_store *s, int *answer, struct hf_error *err)
+{
+	int rc;
+
+	pthread_mutex_lock(&s->lock);
+	/* All its time was used up a moment ago: told, not tried again. */
+	if ((rc = s->unknown) != HF_OK) {
+		s->unknown = HF_OK;
+		(void)H->fail_move(err, s->why);
+	} else {
+		rc = find_out(s, err);
+	}
 	*answer = s->conditional;
 	pthread_mutex_unlock(&s->lock);
 	return rc;
 }
 
+/* Has no error to return.  "No" would be a lie where nobody knows, and two
+ * runs would share what must not be shared: it says "yes", and the put that
+ * relies on it gets the error. */
 uint32_t
 probe_caps(struct hf_store *s)
 {
-	int answer;
+	uint32_t caps = HF_CAP_RANGE | HF_CAP_IF_ABSENT;
 
-	if (!s->conf.exclusive &&
-	    (probe_answer(s, &answer, NULL) != HF_OK || answer != 1))
-		return HF_CAP_RANGE;
-	return HF_CAP_RANGE | HF_CAP_IF_ABSENT;
+	if (s->conf.exclusive)
+		return caps;
+	pthread_mutex_lock(&s->lock);
+	if (s->unknown == HF_OK)
+		s->unknown = find_out(s, s->why);
+	if (s->conditional == 0)
+		caps = HF_CAP_RANGE;
+	pthread_mutex_unlock(&s->lock);
+	return caps;
 }

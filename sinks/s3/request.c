@@ -16,6 +16,9 @@
 #define BACKOFF_MOST 20000
 #define CLEANUP_MS 10000
 #define FIRST_MS 30000
+/* A try that has less time than this tells only that it had none, and hides
+ * what the one before it said. */
+#define LEAST_MS 500
 #define STEP_MS 500
 
 const struct hf_host *H;
@@ -129,6 +132,7 @@ try_all(struct transfer *t, struct answer *answer, const char *what,
 	const struct request *r = t->request;
 	struct hf_store *s = t->store;
 	int64_t begun = request_clock(), pause;
+	bool late = false;
 	struct failure f = { .status = HF_OK };
 	struct cures cures = { false, false, false };
 	struct identity who;
@@ -147,12 +151,13 @@ try_all(struct transfer *t, struct answer *answer, const char *what,
 		if (cure(t, answer, &f, &cures))
 			continue;
 		pause = backoff(tries);
-		if (!f.again ||
-		    request_clock() + pause >=
-			patience(s, &f, begun, t->deadline) ||
-		    !pause_for(s, r, pause))
+		late = f.again && request_clock() + pause + LEAST_MS >=
+				      patience(s, &f, begun, t->deadline);
+		if (!f.again || late || !pause_for(s, r, pause))
 			break;
 	}
+	if (late || answer->status != 0)
+		atomic_store(&s->down, late);
 	OPENSSL_cleanse(&who, sizeof who);
 	if (rc != HF_OK)
 		return rc;
@@ -166,6 +171,7 @@ request_run(struct hf_store *s, const struct request *r, struct answer *answer,
 	struct request own = *r;
 	struct transfer t = { .store = s, .request = &own };
 	char *url = request_url(s, r);
+	bool brief;
 	int rc;
 
 	if (url == NULL)
@@ -173,11 +179,13 @@ request_run(struct hf_store *s, const struct request *r, struct answer *answer,
 	/* What begins after the wish to stop is there to clean up: a lease is
 	 * given back, an unfinished backup removed. */
 	own.unstoppable = own.unstoppable || H->cancelled(s->ctx);
+	/* So is most of what follows when all the time was used up: that is
+	 * not to be waited out by each of them. */
+	brief = own.unstoppable || atomic_load(&s->down);
 	t.url = url;
-	t.deadline =
-	    request_clock() + (own.unstoppable && s->conf.timeout > CLEANUP_MS
-				      ? CLEANUP_MS
-				      : s->conf.timeout);
+	t.deadline = request_clock() + (brief && s->conf.timeout > CLEANUP_MS
+					       ? CLEANUP_MS
+					       : s->conf.timeout);
 	rc = try_all(&t, answer, what, err);
 	free(url);
 	return rc;

@@ -12,6 +12,9 @@
  * is given up after 30 s: most likely its name is misspelt.  When the time is
  * used up the status is HF_E_IO, not HF_E_TRANSIENT: nobody is to begin again.
  *
+ * A service that has cost a request all of its time gets 10 s for each further
+ * one, until one is answered.
+ *
  * Cancelling ends what is under way; what begins later has 10 s, to clean up.
  */
 #ifndef HF_S3_REQUEST_H
@@ -33,6 +36,7 @@ struct request {
 	const char *const *headers; /* "name: value", NULL ends; or NULL */
 	struct buf_view body;
 	bool checksum;    /* send x-amz-checksum-sha256 of the body as well */
+	bool md5;         /* and Content-MD5, which some calls want */
 	bool unstoppable; /* goes on when cancelled, for 10 s: to clean up */
 	const atomic_bool *stop; /* nobody wants it any more; or NULL */
 	/* Where the body of a 2xx answer goes; NULL: into answer.body.  cap

@@ -49,6 +49,7 @@ store_close(struct hf_store *s)
 	pool_free(s->pool);
 	connections_free(s->connections);
 	credentials_free(s->credentials);
+	H->fail_free(s->why);
 	(void)pthread_mutex_destroy(&s->lock);
 	free(s);
 }
@@ -66,6 +67,10 @@ store_open(const struct hf_ctx *ctx, const void *conf, struct hf_store **out,
 	s->conf = *(const struct conf *)conf;
 	s->conditional = -1;
 	(void)pthread_mutex_init(&s->lock, NULL);
+	if ((s->why = H->fail_new()) == NULL) {
+		store_close(s);
+		return H->fail(err, HF_E_NOMEM, "no memory");
+	}
 	if ((rc = set_place(s, err)) != HF_OK ||
 	    (rc = pool_new((unsigned)s->conf.parallel, &s->pool, err)) !=
 		HF_OK ||
@@ -209,11 +214,11 @@ static const struct hf_option options[] = {
 	{ "lock_mode", HF_OPT_ENUM, 0, CONF(lock_mode), "GOVERNANCE",
 	    "GOVERNANCE|COMPLIANCE",
 	    "who may lift the lock: some (GOVERNANCE) or nobody" },
-	{ "part_size", HF_OPT_SIZE, 0, CONF(part_size), "8MiB", NULL,
+	{ "part_size", HF_OPT_SIZE, 0, CONF(part_size), "5MiB", NULL,
 	    "an object larger than this is sent in parts of this size; they "
 	    "grow when there are thousands" },
 	{ "parallel", HF_OPT_INT, 0, CONF(parallel), "4", "1..64",
-	    "requests at once; memory is (open objects + this) parts" },
+	    "requests at once; memory is (open objects + this - 1) parts" },
 	{ "timeout", HF_OPT_DURATION, 0, CONF(timeout), "10m", NULL,
 	    "for one request, its repetitions included" },
 	{ "low_speed_time", HF_OPT_DURATION, 0, CONF(low_speed_time), "30s",
@@ -244,7 +249,9 @@ static const struct hf_store_ops store = {
 	.get_close = download_close,
 	.stat = objects_stat,
 	.list = objects_list,
-	.remove = objects_remove,
+	.remove = remove_one,
+	.remove_many = remove_many,
+	.sweep = sweep_uploads,
 };
 
 static const struct hf_plugin plugin = {

@@ -24,6 +24,7 @@
 #include <holdfast/plugin.h>
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 extern const struct hf_host *H;
 
@@ -61,8 +62,12 @@ struct hf_store {
 	struct connections *connections; /* transfer.c: idle handles, rates */
 	struct pool *pool;               /* conf.parallel threads */
 	char region[64], endpoint[512];  /* conf's, or found */
+	atomic_bool down; /* request.c: the last one had all of its time */
 	pthread_mutex_t lock;
-	int conditional; /* probe.c: -1 unknown, 0 no, 1 yes; under lock */
+	/* probe.c, under lock. */
+	int conditional;      /* -1 unknown, 0 no, 1 yes */
+	int unknown;          /* why a probe that nobody was told of failed */
+	struct hf_error *why; /* the same */
 };
 
 #endif

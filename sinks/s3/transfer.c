@@ -25,7 +25,7 @@
 #define CLOCK_CLOSE 60 /* seconds that no service minds */
 #define IDLE_MAX 64
 #define BLOCK_MIN ((int64_t)16 * 1024)
-#define BLOCK_MAX ((int64_t)256 * 1024)
+#define BLOCK_MAX ((int64_t)64 * 1024) /* more is no faster */
 
 struct connections {
 	pthread_mutex_t lock; /* a leaf: nothing is called under it */
@@ -298,7 +298,7 @@ add_hashes(struct attempt *a)
 		return false;
 	/* Object Lock wants a digest, and services that do not know the newer
 	 * ones want this. */
-	if (a->store->conf.lock <= 0 ||
+	if ((a->store->conf.lock <= 0 && !r->md5) ||
 	    EVP_Digest(data, r->body.len, md5, NULL, EVP_md5(), NULL) != 1)
 		return true;
 	(void)EVP_EncodeBlock(text, md5, MD5_LEN);

@@ -18,8 +18,8 @@ struct part {
 	struct hf_put *put;
 	unsigned number;
 	char *data;
-	size_t len;
-	struct hf_error *why;
+	size_t len, cap;
+	struct hf_error *why; /* NULL: it is there */
 	int status;
 	char etag[72], checksum[45];
 };
@@ -33,8 +33,8 @@ struct hf_put {
 	size_t len, cap;
 	char upload_id[1024]; /* "" while it may still be one PUT */
 	struct part **parts;
-	unsigned nparts;
-	int status;       /* of the first that failed */
+	unsigned nparts, nsent; /* the first of them are there, in order */
+	int status;             /* of the first that failed */
 	bool begun_twice; /* the service may know an upload that we do not */
 	atomic_bool stop; /* parts that are under way are not wanted */
 };
@@ -89,25 +89,18 @@ upload_begin(struct hf_store *s, const char *key,
 	return HF_OK;
 }
 
-/* Room for at least one more byte; small objects get small buffers. */
+/* A buffer for the next part.  Parts that are under way have theirs until the
+ * service has them, so it may be long in coming. */
 static int
-make_room(struct hf_put *p, size_t more, struct hf_error *err)
+make_room(struct hf_put *p, struct hf_error *err)
 {
-	size_t most = part_size(p), cap = p->cap == 0 ? 16384 : p->cap;
-	char *grown;
-
-	if (p->len + more <= p->cap)
+	if (p->data != NULL)
 		return HF_OK;
-	while (cap < p->len + more && cap < most)
-		cap *= 2;
-	if (cap > most || p->nparts > 0)
-		cap = most;
-	if (cap <= p->cap)
-		return HF_OK;
-	if ((grown = realloc(p->data, cap)) == NULL)
+	if (p->nparts > 0)
+		pool_spare_slot(p->store->pool);
+	p->cap = part_size(p);
+	if ((p->data = pool_buffer(p->store->pool, p->cap)) == NULL)
 		return H->fail(err, HF_E_NOMEM, "no memory for a part");
-	p->data = grown;
-	p->cap = cap;
 	return HF_OK;
 }
 
@@ -178,17 +171,19 @@ send_part(struct job *job)
 	memcpy(part->etag, a.etag, sizeof part->etag);
 	memcpy(part->checksum, a.checksum_sha256, sizeof part->checksum);
 	answer_clear(&a);
-	free(part->data);
+	/* There may be thousands. */
+	if (part->status == HF_OK) {
+		H->fail_free(part->why);
+		part->why = NULL;
+	}
+	pool_give_slot(p->store->pool, part->data, part->cap);
 	part->data = NULL;
-	pool_give_slot(p->store->pool);
 }
 
 static void
 part_free(struct part *part)
 {
-	if (part == NULL)
-		return;
-	free(part->data);
+	pool_buffer_free(part->data, part->cap);
 	H->fail_free(part->why);
 	free(part);
 }
@@ -197,13 +192,16 @@ part_free(struct part *part)
 static int
 part_failure(struct hf_put *p, struct hf_error *err)
 {
-	for (unsigned i = 0; i < p->nparts && p->status == HF_OK; i++) {
+	for (unsigned i = p->nsent; i < p->nparts && p->status == HF_OK; i++) {
 		struct part *part = p->parts[i];
 
-		if (pool_done(p->store->pool, &part->job) &&
-		    part->status != HF_OK) {
+		if (!pool_done(p->store->pool, &part->job))
+			continue;
+		if (part->status != HF_OK) {
 			p->status = part->status;
 			(void)H->fail_move(err, part->why);
+		} else if (p->nsent == i) {
+			p->nsent++;
 		}
 	}
 	return p->status;
@@ -235,12 +233,13 @@ push_part(struct hf_put *p, struct hf_error *err)
 	part->why = H->fail_new();
 	part->data = p->data;
 	part->len = p->len;
+	part->cap = p->cap;
 	part->number = p->nparts + 1;
 	p->data = NULL;
-	p->len = p->cap = 0;
+	p->len = 0;
 	pool_take_slot(p->store->pool);
 	if ((rc = pool_run(p->store->pool, &part->job, err)) != HF_OK) {
-		pool_give_slot(p->store->pool);
+		pool_give_slot(p->store->pool, NULL, 0);
 		part_free(part);
 		return rc;
 	}
@@ -258,20 +257,18 @@ upload_write(
 		return H->fail(
 		    err, p->status, "%s: the upload has failed", p->key);
 	while (len > 0) {
-		size_t n = len, most = part_size(p);
+		size_t n = len;
 		int rc = HF_OK;
 
-		if (p->len >= most) {
+		if (p->data != NULL && p->len == p->cap)
 			rc = push_part(p, err);
-			most = part_size(p);
-		}
-		if (n > most - p->len)
-			n = most - p->len;
 		if (rc == HF_OK)
-			rc = make_room(p, n, err);
+			rc = make_room(p, err);
 		/* A part is missing: never to be completed. */
 		if (rc != HF_OK)
 			return p->status = rc;
+		if (n > p->cap - p->len)
+			n = p->cap - p->len;
 		memcpy(p->data + p->len, from, n);
 		p->len += n;
 		p->size += n;
@@ -292,6 +289,14 @@ fill_object(struct hf_object *out, const struct hf_put *p, const char *etag,
 	out->size = p->size;
 	out->mtime = mtime;
 	(void)snprintf(out->etag, sizeof out->etag, "%s", etag);
+}
+
+/* Some services refuse the header: where nobody else writes, looking before is
+ * enough. */
+static bool
+is_conditional(const struct hf_put *p)
+{
+	return p->if_absent && !p->store->conf.exclusive;
 }
 
 /* Where the service does not keep the condition: ask before. */
@@ -345,7 +350,7 @@ put_whole(struct hf_put *p, struct hf_object *out, struct hf_error *err)
 
 	attributes_fill(p->store, true, &attributes);
 	attributes_add(
-	    &attributes, "If-None-Match: %s", p->if_absent ? "*" : NULL);
+	    &attributes, "If-None-Match: %s", is_conditional(p) ? "*" : NULL);
 	(void)snprintf(what, sizeof what, "uploading %s", p->key);
 	if ((rc = refuse_present(p, err)) != HF_OK)
 		return rc;
@@ -432,7 +437,7 @@ complete(struct hf_put *p, struct hf_object *out, struct hf_error *err)
 	struct request r = { .method = "POST",
 		.key = p->key,
 		.query = query,
-		.headers = p->if_absent ? only_new : NULL };
+		.headers = is_conditional(p) ? only_new : NULL };
 	struct answer a = { 0 };
 	char *body;
 	int rc;
@@ -466,7 +471,7 @@ put_free(struct hf_put *p)
 	for (unsigned i = 0; i < p->nparts; i++)
 		part_free(p->parts[i]);
 	free(p->parts);
-	free(p->data);
+	pool_buffer_free(p->data, p->cap);
 	free(p->key);
 	free(p);
 }

@@ -488,6 +488,9 @@ log_until_cancelled(struct session *s)
 
 	if ((OPS(s)->kinds & HF_KIND_LOG) == 0)
 		verdict_skip("it keeps no log");
+	if (HF_HAS(struct hf_engine_ops, OPS(s), log_kinds) &&
+	    (OPS(s)->log_kinds(s->engine) & HF_LOG_FOLLOW) == 0)
+		verdict_skip("it follows no log with this configuration");
 	memio_init(&l.m);
 	CHECK(pthread_create(&thread, NULL, run_log, &l) == 0,
 	    "the suite cannot start a thread");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a store does when one caller uses it. */
+/* Objects of a store when one caller uses it; names are in
+ * cases_store_names.c. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -245,29 +246,6 @@ missing_is_not_found(struct session *s)
 }
 
 static void
-removing(struct session *s)
-{
-	const char *key = storage_key(s, "dir/to-remove");
-	const char *other = storage_key(s, "dir/to-remove-not");
-
-	storage_keep(s, key, "x", 1);
-	storage_keep(s, other, "y", 1);
-	for (int i = 0; i < 3; i++) {
-		expect(s, OPS(s)->remove(s->store, key, &s->err), HF_OK,
-		    "remove, the %d. time", i + 1);
-		storage_lacks(s, key);
-	}
-	storage_has(s, other, "y", 1);
-	expect(s, OPS(s)->remove(s->store, other, &s->err), HF_OK, "remove");
-	expect(s,
-	    OPS(s)->remove(s->store, storage_key(s, "no/such/one"), &s->err),
-	    HF_OK, "remove of what never was there");
-	/* the place of removed keys can be used again */
-	storage_keep(s, key, "z", 1);
-	storage_has(s, key, "z", 1);
-}
-
-static void
 stat_fields(struct session *s)
 {
 	const char *key = storage_key(s, "stat");
@@ -431,214 +409,6 @@ longer_structs(struct session *s)
 		    "stat wrote behind the fields that it knows");
 }
 
-struct keys {
-	const char *prefix;
-	uint8_t *seen;
-	size_t n, other;
-};
-
-static int
-see_numbered(void *arg, const struct hf_object *o)
-{
-	struct keys *k = arg;
-	size_t len = strlen(k->prefix);
-	const char *digits = strrchr(o->key, '-');
-	long i;
-
-	CHECK(strncmp(o->key, k->prefix, len) == 0, "list of \"%s\" gave %s",
-	    k->prefix, o->key);
-	i = digits == NULL ? -1 : strtol(digits + 1, NULL, 10);
-	if (i < 0 || i >= (long)k->n) {
-		k->other++;
-		return 0;
-	}
-	CHECK(k->seen[i] == 0, "list gave %s twice", o->key);
-	k->seen[i] = 1;
-	return 0;
-}
-
-static void
-many_keys(struct session *s)
-{
-	struct keys k = { .n = 2500 };
-	char name[64];
-
-	k.prefix = s->prefix;
-	k.seen = data_alloc(k.n);
-	memset(k.seen, 0, k.n);
-	for (size_t i = 0; i < k.n; i++) {
-		(void)snprintf(name, sizeof name, "many/%zu/key-%zu", i % 7, i);
-		storage_keep(s, storage_key(s, name), name, strlen(name));
-	}
-	expect(s, OPS(s)->list(s->store, s->prefix, see_numbered, &k, &s->err),
-	    HF_OK, "list");
-	for (size_t i = 0; i < k.n; i++)
-		CHECK(
-		    k.seen[i] != 0, "list did not give key %zu of %zu", i, k.n);
-	CHECK(k.other == 0, "list gave %zu keys that nobody put", k.other);
-	free(k.seen);
-}
-
-static int
-count_all(void *arg, const struct hf_object *o)
-{
-	(void)o;
-	++*(size_t *)arg;
-	return 0;
-}
-
-static void
-listed(struct session *s, const char *prefix, size_t want)
-{
-	size_t n = 0;
-
-	expect(s, OPS(s)->list(s->store, prefix, count_all, &n, &s->err), HF_OK,
-	    "list \"%s\"", prefix);
-	CHECK(n == want, "list of \"%s\" gave %zu keys, not %zu", prefix, n,
-	    want);
-}
-
-static void
-prefix_is_a_string(struct session *s)
-{
-	static const char *const names[] = { "p/alpha", "p/alphabet",
-		"p/alpha.d/one", "p/alpha.d/two", "p/beta", "q" };
-
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-		storage_keep(s, storage_key(s, names[i]), "x", 1);
-	listed(s, storage_key(s, ""), 6);
-	listed(s, storage_key(s, "p"), 5);
-	listed(s, storage_key(s, "p/"), 5);
-	listed(s, storage_key(s, "p/al"), 4);
-	listed(s, storage_key(s, "p/alpha"), 4);
-	listed(s, storage_key(s, "p/alpha."), 2);
-	listed(s, storage_key(s, "p/alpha.d"), 2);
-	listed(s, storage_key(s, "p/alpha.d/"), 2);
-	listed(s, storage_key(s, "p/alpha.d/o"), 1);
-	listed(s, storage_key(s, "p/beta"), 1);
-	listed(s, storage_key(s, "p/beta/"), 0);
-	listed(s, storage_key(s, "p/gamma"), 0);
-	listed(s, storage_key(s, "z/"), 0);
-}
-
-static int
-stop_at_two(void *arg, const struct hf_object *o)
-{
-	(void)o;
-	return ++*(size_t *)arg == 2 ? 42 : 0;
-}
-
-static int
-stop_with_an_error(void *arg, const struct hf_object *o)
-{
-	(void)o;
-	++*(size_t *)arg;
-	return -4242;
-}
-
-static void
-stopping_a_listing(struct session *s)
-{
-	size_t n = 0;
-	int got;
-
-	for (int i = 0; i < 5; i++) {
-		char name[16];
-
-		(void)snprintf(name, sizeof name, "stop/%d/%d", i, i);
-		storage_keep(s, storage_key(s, name), "x", 1);
-	}
-	got = OPS(s)->list(s->store, s->prefix, stop_at_two, &n, &s->err);
-	CHECK(got == 42, "list stopped by 42 returned %d", got);
-	CHECK(n == 2, "list went on after the callback had stopped it");
-	n = 0;
-	got =
-	    OPS(s)->list(s->store, s->prefix, stop_with_an_error, &n, &s->err);
-	CHECK(got == -4242, "list stopped by -4242 returned %d", got);
-	CHECK(n == 1, "list went on after the callback had stopped it");
-}
-
-static int
-remove_each(void *arg, const struct hf_object *o)
-{
-	struct session *s = arg;
-
-	expect(s, OPS(s)->remove(s->store, o->key, &s->err), HF_OK,
-	    "remove %s while it is listed", o->key);
-	return 0;
-}
-
-/* A callback that calls the store is a plain user of it, where the thread
- * level allows a call inside another: a lock kept while listing would hang. */
-static void
-removing_while_listing(struct session *s)
-{
-	struct hf_error err = { .status = HF_OK };
-
-	if (!session_parallel(s))
-		verdict_skip("its thread level forbids a call inside another");
-	for (int i = 0; i < 20; i++) {
-		char name[32];
-
-		(void)snprintf(name, sizeof name, "walk/%d/%d", i % 3, i);
-		storage_keep(s, storage_key(s, name), "x", 1);
-	}
-	expect_in(s, &err,
-	    OPS(s)->list(s->store, s->prefix, remove_each, s, &err), HF_OK,
-	    "list that removes");
-	listed(s, s->prefix, 0);
-}
-
-static void
-round_key(struct session *s, const char *name)
-{
-	const char *key = storage_key(s, name);
-
-	storage_keep(s, key, name, strlen(name));
-	storage_has(s, key, name, strlen(name));
-	CHECK(storage_listed(s, s->prefix, key, (int64_t)strlen(name)) == 1,
-	    "list does not give %s once", key);
-	expect(
-	    s, OPS(s)->remove(s->store, key, &s->err), HF_OK, "remove %s", key);
-	storage_lacks(s, key);
-}
-
-static void
-keys_of_all_kinds(struct session *s)
-{
-	char name[NAME_MAX_KEY];
-	size_t room = 512 - strlen(s->prefix), at = 0;
-
-	round_key(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
-	round_key(s, "abcdefghijklmnopqrstuvwxyz");
-	round_key(s, "0123456789._=-");
-	round_key(s, "-leading/_leading/=leading/trailing./trailing-");
-	round_key(s, "a..b/c...");
-	round_key(s, "x=2F=3D.gz");
-	round_key(s, "tmp/x.tmp");
-	round_key(s, "one/two/three/four/five/six/seven/eight/nine/ten");
-	memset(name, 'c', 200);
-	name[200] = '\0';
-	round_key(s, name);
-	while (at < room) {
-		size_t part = room - at > 201 ? 200 : room - at;
-
-		memset(name + at, 'k', part);
-		at += part;
-		if (at < room)
-			name[at++] = '/';
-		if (at == room && name[at - 1] == '/')
-			name[at - 1] = 'k';
-	}
-	name[room] = '\0';
-	round_key(s, name);
-	/* letters of two cases are two keys */
-	storage_keep(s, storage_key(s, "case"), "lower", 5);
-	storage_keep(s, storage_key(s, "CASE"), "UPPER", 5);
-	storage_has(s, storage_key(s, "case"), "lower", 5);
-	storage_has(s, storage_key(s, "CASE"), "UPPER", 5);
-}
-
 static void
 several_puts_at_once(struct session *s)
 {
@@ -746,6 +516,14 @@ see_finding(void *arg, const struct hf_finding *f)
 }
 
 static int
+count_all(void *arg, const struct hf_object *o)
+{
+	(void)o;
+	++*(size_t *)arg;
+	return 0;
+}
+
+static int
 stop_checks(void *arg, const struct hf_finding *f)
 {
 	(void)f;
@@ -809,20 +587,12 @@ const struct conform_case cases_store[] = {
 	{ "ranges and their edges", ranges },
 	{ "a get may be closed before its end", close_before_the_end },
 	{ "a missing key is not found", missing_is_not_found },
-	{ "removing is idempotent", removing },
 	{ "stat tells size, time and version", stat_fields },
 	{ "put if absent refuses a key that is there", if_absent },
 	{ "put if absent decides at commit", if_absent_decides_at_commit },
 	{ "put if match refuses a stale etag", if_match },
 	{ "unknown put flags are refused", unknown_flags_refused },
 	{ "structs of a later core are understood", longer_structs },
-	{ "2,500 keys are listed once each", many_keys },
-	{ "a prefix is a string, not a folder", prefix_is_a_string },
-	{ "the callback stops a listing", stopping_a_listing },
-	{ "objects may be removed while they are listed",
-	    removing_while_listing },
-	{ "keys with every allowed character and of full length",
-	    keys_of_all_kinds },
 	{ "several puts at once", several_puts_at_once },
 	{ "two puts of one key at once: one whole content",
 	    same_key_twice_at_once },

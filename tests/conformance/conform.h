@@ -69,7 +69,8 @@ struct conform_case {
 	void (*run)(struct session *);
 };
 extern const struct conform_case cases_plugin[], cases_store[],
-    cases_store_race[], cases_filter[], cases_engine[], cases_engine_faults[];
+    cases_store_names[], cases_store_race[], cases_filter[], cases_engine[],
+    cases_engine_faults[];
 
 /* ---- verdicts: the first one counts ---- */
 

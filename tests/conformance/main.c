@@ -264,6 +264,7 @@ static const struct {
 } tables[] = {
 	{ CASE_PLUGIN, cases_plugin },
 	{ CASE_STORE, cases_store },
+	{ CASE_STORE, cases_store_names },
 	{ CASE_STORE, cases_store_race },
 	{ CASE_FILTER, cases_filter },
 	{ CASE_ENGINE, cases_engine },

@@ -17,4 +17,4 @@ ceph_bucket suite || exit 1
 # prefix that has to be encoded.
 export AWS_ACCESS_KEY_ID=$S3_KEY AWS_SECRET_ACCESS_KEY=$S3_SECRET AWS_EC2_METADATA_DISABLED=true
 unset AWS_PROFILE AWS_SESSION_TOKEN AWS_REGION AWS_DEFAULT_REGION
-"$conform" "$plugin" "endpoint=$S3_ENDPOINT" bucket=suite 'prefix=a b+c%d=é/suite' timeout=5s --format tap
+"$conform" "$plugin" "endpoint=$S3_ENDPOINT" bucket=suite 'prefix=a b+c%d=é/suite' timeout=10s --format tap

@@ -4,6 +4,8 @@
 
   s3_proxy.py --port PORT --to PORT --seed N [--rate 0.2] [--faults a,b,...]
               [--at-most N] [--match TEXT] [--log FILE]
+              [--conditions pass|ignore|refuse] [--requests FILE]
+              [--ahead SECONDS]
 
 Signatures cover the Host header, so it is passed on as it came: clients sign
 for the proxy's host and port, and the gateway checks against what it was sent.
@@ -23,9 +25,20 @@ Faults, one a request at most:
                (idempotent requests alone: what networks do not do, but
                proxies that retry)
 Every fault that is made is written to the log: "fault METHOD PATH".
+
+--conditions makes it a service that does not know If-None-Match: "ignore" takes
+the header away and signs anew (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY),
+"refuse" answers 501.  --requests gets a line for every request, "METHOD PATH".
+--ahead makes the Date of every answer so much later: what is there looks old.
 """
 import argparse
+import datetime
+import email.utils
+import hashlib
+import hmac
+import os
 import random
+import re
 import socket
 import struct
 import sys
@@ -37,6 +50,7 @@ lock = threading.Lock()
 chance = None
 made = 0
 out = sys.stderr
+requests = None
 
 
 class Gone(Exception):
@@ -144,6 +158,43 @@ def canned(status, reason, code):
              % (status, reason, len(body))).encode(), body)
 
 
+def sign_again(head, names):
+    """The head with a signature of these headers alone."""
+    scope = re.search(rb"Credential=[^/]+/([^,]+),", field(head, b"authorization")).group(1)
+    method, target = head.split(b"\r\n")[0].split(b" ")[:2]
+    path, _, query = target.partition(b"?")
+    canonical = [method, path, query]
+    canonical += [name + b":" + b" ".join(field(head, name).split()) for name in names]
+    canonical += [b"", b";".join(names), field(head, b"x-amz-content-sha256")]
+    text = b"\n".join([b"AWS4-HMAC-SHA256", field(head, b"x-amz-date"), scope,
+                       hashlib.sha256(b"\n".join(canonical)).hexdigest().encode()])
+    key = b"AWS4" + os.environb[b"AWS_SECRET_ACCESS_KEY"]
+    for part in scope.split(b"/"):
+        key = hmac.new(key, part, hashlib.sha256).digest()
+    return (b"AWS4-HMAC-SHA256 Credential=%s/%s,SignedHeaders=%s,Signature=%s"
+            % (os.environb[b"AWS_ACCESS_KEY_ID"], scope, b";".join(names),
+               hmac.new(key, text, hashlib.sha256).hexdigest().encode()))
+
+
+def without_condition(head):
+    lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"if-none-match:")]
+    head = b"\r\n".join(lines)
+    signed = re.search(rb"SignedHeaders=([^,]+)", field(head, b"authorization")).group(1).split(b";")
+    signature = sign_again(head, [name for name in signed if name != b"if-none-match"])
+    return b"\r\n".join(b"Authorization: " + signature if line.lower().startswith(b"authorization:") else line
+                        for line in lines)
+
+
+def later(head):
+    lines = head.split(b"\r\n")
+    for i, line in enumerate(lines):
+        if line.lower().startswith(b"date:"):
+            date = email.utils.parsedate_to_datetime(line.split(b":", 1)[1].decode().strip())
+            date += datetime.timedelta(seconds=args.ahead)
+            lines[i] = b"Date: " + email.utils.format_datetime(date, usegmt=True).encode()
+    return b"\r\n".join(lines)
+
+
 def choose(method, target, length):
     """The fault for this request, with its parameter in [0, 1)."""
     global made
@@ -198,6 +249,10 @@ def one(client, stream):
     head = stream.head()
     method, target = head.split(b"\r\n")[0].decode("latin-1").split(" ")[:2]
     length = int(field(head, b"content-length") or 0)
+    if requests:
+        with lock:
+            requests.write("%s %s\n" % (method, target))
+            requests.flush()
     fault, where, which = choose(method, target, length)
     if (field(head, b"expect") or b"").lower() == b"100-continue":
         client.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -206,7 +261,12 @@ def one(client, stream):
         reset(client)
         return False
     body = stream.take(length)
-    if fault == "error500":
+    condition = field(head, b"if-none-match") is not None
+    if condition and args.conditions == "ignore":
+        head = without_condition(head)
+    if condition and args.conditions == "refuse":
+        answer = canned(501, "Not Implemented", "NotImplemented")
+    elif fault == "error500":
         answer = [canned(500, "Internal Server Error", "InternalError"),
                   canned(503, "Slow Down", "SlowDown"),
                   canned(429, "Too Many Requests", "TooManyRequests")][int(where * 3)]
@@ -220,6 +280,8 @@ def one(client, stream):
             answer = canned(500, "Internal Server Error", "InternalError")
     if method == "HEAD":
         answer = (answer[0], b"")
+    if args.ahead:
+        answer = (later(answer[0]), answer[1])
     whole = answer[0] + b"\r\n\r\n" + answer[1]
     if fault in ("delay", "stall", "reset_down", "truncate", "lose"):
         return answer_fault(client, fault, where, whole)
@@ -244,7 +306,7 @@ FAULTS = ["reset_up", "reset_down", "stall", "error500", "late500", "complete", 
 
 
 def main():
-    global args, chance, out
+    global args, chance, out, requests
     p = argparse.ArgumentParser()
     p.add_argument("--port", type=int, required=True)
     p.add_argument("--to", type=int, required=True)
@@ -253,7 +315,10 @@ def main():
     p.add_argument("--at-most", type=int, default=1 << 30)
     p.add_argument("--faults", type=lambda s: s.split(","), default=FAULTS)
     p.add_argument("--match", default="", help="only requests with this in \"METHOD TARGET\"")
+    p.add_argument("--conditions", choices=["pass", "ignore", "refuse"], default="pass")
     p.add_argument("--log")
+    p.add_argument("--requests")
+    p.add_argument("--ahead", type=int, default=0)
     args = p.parse_args()
     for f in args.faults:
         if f not in FAULTS:
@@ -261,6 +326,8 @@ def main():
     chance = random.Random(args.seed)
     if args.log:
         out = open(args.log, "w")
+    if args.requests:
+        requests = open(args.requests, "a")
     server = socket.socket()
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     server.bind(("127.0.0.1", args.port))

@@ -29,10 +29,10 @@ f="-c fleet.json"
 hf 0 help
 quiet_err
 out 'Usage: holdfast' backup restore verify 'Exit codes'
-no_out drill prune audit completion
+no_out drill audit completion
 hf 0 --help
 hf 0 help --json
-json out '.commands | length == 11'
+json out '.commands | length == 15'
 verbs=$(jq -r '.commands[].name' out)
 for verb in $verbs; do
   hf 0 "$verb" --help

@@ -111,6 +111,35 @@ hf 0 -c big.json restore raw --to bigcopy.db
 same "restored from parts" "$(content bigcopy.db)" "$(content big.db)"
 no_uploads big
 
+# ---- from sink to sink, and a bucket that was away ----
+fleet copy.json shop "$at, $keys, \"prefix\": \"copied\""
+fleet away.json shop "\"endpoint\": \"http://127.0.0.1:9\", $keys, \"prefix\": \"copied\", \"timeout\": \"2s\""
+rm -rf nas state
+hf 3 -c away.json backup app
+hf 0 -c copy.json list app
+out 'offsite:missing'
+mv app.db app.gone
+hf 10 -c copy.json backup app
+out 'completed from nas'
+no_secret
+hf 0 -c copy.json verify app
+out 'nas ok' 'offsite ok'
+mv app.gone app.db
+rm -rf nas state
+hf 0 -c copy.json copy app --from offsite --to nas
+out 'copied'
+hf 0 -c copy.json restore app --from nas --to back.db
+same "copied to the bucket and back" "$(content back.db)" "$before"
+# An object of many parts.
+hf 0 -c big.json copy raw --from offsite --to nas
+run 0 cmp big.db "$(find nas/raw/data -name 'big.db')"
+fleet bigcopy.json big "$at, $keys, \"part_size\": \"5MiB\", \"prefix\": \"again\""
+hf 0 -c bigcopy.json copy raw --from nas --to offsite
+hf 0 -c bigcopy.json restore raw --to bigagain.db
+same "copied in parts" "$(content bigagain.db)" "$(content big.db)"
+no_uploads shop
+no_uploads big
+
 # ---- a limit ----
 fleet slow.json big "$at, $keys, \"bandwidth\": \"8MiB\", \"timeout\": \"60s\", \"part_size\": \"5MiB\""
 start=$(date +%s%N)

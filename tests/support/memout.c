@@ -2,22 +2,25 @@
 #include "support/memout.h"
 
 #include "base/error.h"
+#include "base/sha256.h"
 #include "plugin/host.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+struct fact {
+	struct fact *next;
+	char *key, *value;
+};
 
 struct object {
 	struct object *next;
 	char *name;
 	uint8_t *data;
 	size_t len, cap;
-};
-
-struct fact {
-	struct fact *next;
-	char *key, *value;
+	struct fact *facts; /* of a log's */
 };
 
 struct memout_out {
@@ -36,7 +39,10 @@ struct memout {
 	pthread_mutex_t mutex;  /* guards all below */
 	struct object *objects; /* committed, in that order */
 	struct fact *facts;
+	char *lost; /* a name, and what is answered for it */
+	int lost_status;
 	size_t open;
+	bool log;
 	unsigned calls[MEMOUT_CALLS], fail_at[MEMOUT_CALLS];
 	int status[MEMOUT_CALLS];
 	void (*on_write)(void *);
@@ -80,9 +86,85 @@ call(struct memout *m, enum memout_call which, struct hf_error *err)
 	return rc;
 }
 
+/* As call, of one name. */
+static int
+call_name(struct memout *m, enum memout_call which, const char *name,
+    struct hf_error *err)
+{
+	int rc = call(m, which, err);
+
+	(void)pthread_mutex_lock(&m->mutex);
+	if (rc == HF_OK && m->lost != NULL && strcmp(m->lost, name) == 0)
+		rc = error_fail(
+		    err, m->lost_status, "%s cannot be reached", name);
+	(void)pthread_mutex_unlock(&m->mutex);
+	return rc;
+}
+
+/* Behind the others; the same key again replaces; NULL forgets. */
+static void
+set_fact(struct fact **facts, const char *key, const char *value)
+{
+	struct fact *f, **p;
+
+	for (p = facts; (f = *p) != NULL; p = &f->next)
+		if (strcmp(f->key, key) == 0) {
+			*p = f->next;
+			free(f->key);
+			free(f->value);
+			free(f);
+			break;
+		}
+	if (value == NULL)
+		return;
+	while (*p != NULL)
+		p = &(*p)->next;
+	f = must(calloc(1, sizeof *f));
+	f->key = must(strdup(key));
+	f->value = must(strdup(value));
+	*p = f;
+}
+
+static void
+free_facts(struct fact **facts)
+{
+	struct fact *f;
+
+	while ((f = *facts) != NULL) {
+		*facts = f->next;
+		free(f->key);
+		free(f->value);
+		free(f);
+	}
+}
+
+static const struct object *
+find_locked(const struct memout *m, const char *name)
+{
+	const struct object *o;
+
+	for (o = m->objects; o != NULL; o = o->next)
+		if (strcmp(o->name, name) == 0)
+			break;
+	return o;
+}
+
+/* Its data does not change and it is not removed while it is looked at. */
+static const struct object *
+find(struct memout *m, const char *name)
+{
+	const struct object *o;
+
+	(void)pthread_mutex_lock(&m->mutex);
+	o = find_locked(m, name);
+	(void)pthread_mutex_unlock(&m->mutex);
+	return o;
+}
+
 static void
 free_object(struct object *o)
 {
+	free_facts(&o->facts);
 	free(o->name);
 	free(o->data);
 	free(o);
@@ -137,40 +219,54 @@ out_write(
 	return rc;
 }
 
-/* Committed and aborted writers are gone in any case. */
-static void
-end_writer(struct writer *w, bool keep)
+/* Committed and aborted writers are gone in any case.  Of a log, the first of
+ * a name is kept, and its bytes are what a second one must have. */
+static int
+end_writer(struct writer *w, bool keep, struct hf_error *err)
 {
+	const struct object *old = NULL;
 	struct memout *m = w->m;
 	struct object **p;
+	int rc = HF_OK;
 
 	(void)pthread_mutex_lock(&m->mutex);
 	m->open--;
-	if (keep) {
+	if (keep && m->log)
+		old = find_locked(m, w->o->name);
+	if (old != NULL &&
+	    (old->len != w->o->len ||
+		(old->len > 0 && memcmp(old->data, w->o->data, old->len) != 0)))
+		rc = error_fail(err, HF_E_EXISTS,
+		    "%s is there with other bytes", w->o->name);
+	if (keep && old == NULL) {
 		for (p = &m->objects; *p != NULL; p = &(*p)->next)
 			continue;
 		*p = w->o;
+		w->o = NULL;
 	}
 	(void)pthread_mutex_unlock(&m->mutex);
-	if (!keep)
+	if (w->o != NULL)
 		free_object(w->o);
 	free(w);
+	return rc;
 }
 
 static int
 out_commit(struct hf_writer *hw, struct hf_error *err)
 {
 	struct writer *w = (struct writer *)hw;
-	int rc = call(w->m, MEMOUT_COMMIT, err);
+	int rc = call_name(w->m, MEMOUT_COMMIT, w->o->name, err);
 
-	end_writer(w, rc == HF_OK);
+	if (rc == HF_OK)
+		return end_writer(w, true, err);
+	(void)end_writer(w, false, NULL);
 	return rc;
 }
 
 static void
 out_abort(struct hf_writer *w)
 {
-	end_writer((struct writer *)w, false);
+	(void)end_writer((struct writer *)w, false, NULL);
 }
 
 static int
@@ -186,19 +282,44 @@ out_fact(struct hf_out *out, const char *key, const char *value,
 }
 
 static int
+give(const struct object *o, uint64_t size, hf_list_fn *fn, void *arg)
+{
+	struct hf_object ho = {
+		.struct_size = sizeof ho, .key = o->name, .size = size
+	};
+
+	return fn(arg, &ho);
+}
+
+/* The first name behind last. */
+static const struct object *
+follower(struct memout *m, const char *last)
+{
+	const struct object *best = NULL;
+
+	(void)pthread_mutex_lock(&m->mutex);
+	for (const struct object *o = m->objects; o != NULL; o = o->next)
+		if (strcmp(o->name, last) > 0 &&
+		    (best == NULL || strcmp(o->name, best->name) < 0))
+			best = o;
+	(void)pthread_mutex_unlock(&m->mutex);
+	return best;
+}
+
+static int
 in_list(struct hf_in *in, hf_list_fn *fn, void *arg, struct hf_error *err)
 {
 	struct memout *m = ((struct memout_in *)in)->m;
 	const struct object *o;
-	int rc = 0;
+	const char *last = "";
+	int rc = call(m, MEMOUT_LIST, err);
 
-	(void)err;
-	for (o = m->objects; o != NULL && rc == 0; o = o->next) {
-		struct hf_object ho = {
-			.struct_size = sizeof ho, .key = o->name, .size = o->len
-		};
-
-		rc = fn(arg, &ho);
+	if (!m->log)
+		for (o = m->objects; o != NULL && rc == 0; o = o->next)
+			rc = give(o, o->len, fn, arg);
+	while (m->log && rc == 0 && (o = follower(m, last)) != NULL) {
+		last = o->name;
+		rc = give(o, 0, fn, arg);
 	}
 	return rc;
 }
@@ -212,12 +333,9 @@ in_open(struct hf_in *in, const char *name, uint64_t off, uint64_t len,
 	struct reader *r;
 	int rc;
 
-	if ((rc = call(m, MEMOUT_OPEN, err)) != HF_OK)
+	if ((rc = call_name(m, MEMOUT_OPEN, name, err)) != HF_OK)
 		return rc;
-	for (o = m->objects; o != NULL; o = o->next)
-		if (strcmp(o->name, name) == 0)
-			break;
-	if (o == NULL)
+	if ((o = find(m, name)) == NULL)
 		return error_fail(err, HF_E_NOTFOUND, "no object %s", name);
 	if (off > o->len)
 		return error_fail(err, HF_E_INVALID, "past the end");
@@ -261,10 +379,87 @@ in_fact(struct hf_in *in, const char *key)
 	return memout_fact(((struct memout_in *)in)->m, key);
 }
 
-static const struct out_ops out_table = { out_begin, out_write, out_commit,
-	out_abort, out_fact };
-static const struct in_ops in_table = { in_list, in_open, in_read, in_close,
-	in_fact };
+/* ---- as a log ---- */
+
+static int
+log_fact(struct hf_writer *hw, const char *key, const char *value,
+    struct hf_error *err)
+{
+	struct writer *w = (struct writer *)hw;
+
+	if (!w->m->log)
+		return error_fail(err, HF_E_UNSUPPORTED, "this is not a log");
+	set_fact(&w->o->facts, key, value);
+	return HF_OK;
+}
+
+static int
+log_remove(struct hf_out *out, const char *name, struct hf_error *err)
+{
+	struct memout *m = ((struct memout_out *)out)->m;
+	struct object **p, *o;
+
+	int rc;
+
+	if (!m->log)
+		return error_fail(err, HF_E_UNSUPPORTED, "this is not a log");
+	if ((rc = call_name(m, MEMOUT_REMOVE, name, err)) != HF_OK)
+		return rc;
+	(void)pthread_mutex_lock(&m->mutex);
+	for (p = &m->objects; (o = *p) != NULL; p = &o->next)
+		if (strcmp(o->name, name) == 0) {
+			*p = o->next;
+			free_object(o);
+			break;
+		}
+	(void)pthread_mutex_unlock(&m->mutex);
+	return HF_OK;
+}
+
+/* The facts of an object do not change once it is there. */
+static int
+log_facts(struct hf_in *in, const char *name,
+    int (*fn)(void *arg, const char *key, const char *value), void *arg,
+    struct hf_error *err)
+{
+	struct memout *m = ((struct memout_in *)in)->m;
+	char size[24], hex[SHA256_HEX];
+	const struct object *o;
+	int rc = 0;
+
+	if (!m->log)
+		return error_fail(err, HF_E_UNSUPPORTED, "this is not a log");
+	if ((rc = call_name(m, MEMOUT_FACTS, name, err)) != HF_OK)
+		return rc;
+	if ((o = find(m, name)) == NULL)
+		return error_fail(err, HF_E_NOTFOUND, "no object %s", name);
+	for (const struct fact *f = o->facts; f != NULL && rc == 0; f = f->next)
+		rc = fn(arg, f->key, f->value);
+	(void)snprintf(size, sizeof size, "%zu", o->len);
+	if (rc == 0)
+		rc = fn(arg, "raw_size", size);
+	if (rc == 0 && (rc = sha256_of(o->data, o->len, hex, err)) == HF_OK)
+		rc = fn(arg, "raw_sha256", hex);
+	return rc;
+}
+
+static const struct out_ops out_table = {
+	.begin = out_begin,
+	.write = out_write,
+	.commit = out_commit,
+	.abort = out_abort,
+	.fact = out_fact,
+	.writer_fact = log_fact,
+	.remove = log_remove,
+};
+static const struct in_ops in_table = {
+	.list = in_list,
+	.open = in_open,
+	.read = in_read,
+	.close = in_close,
+	.fact = in_fact,
+	.facts = log_facts,
+};
 
 struct memout *
 memout_new(void)
@@ -284,7 +479,6 @@ void
 memout_free(struct memout *m)
 {
 	struct object *o;
-	struct fact *f;
 
 	if (m == NULL)
 		return;
@@ -292,12 +486,8 @@ memout_free(struct memout *m)
 		m->objects = o->next;
 		free_object(o);
 	}
-	while ((f = m->facts) != NULL) {
-		m->facts = f->next;
-		free(f->key);
-		free(f->value);
-		free(f);
-	}
+	free_facts(&m->facts);
+	free(m->lost);
 	(void)pthread_mutex_destroy(&m->mutex);
 	free(m);
 }
@@ -319,6 +509,16 @@ memout_fail(struct memout *m, enum memout_call which, unsigned n, int status)
 {
 	m->fail_at[which] = n;
 	m->status[which] = status;
+}
+
+void
+memout_lose(struct memout *m, const char *name, int status)
+{
+	(void)pthread_mutex_lock(&m->mutex);
+	free(m->lost);
+	m->lost = name == NULL ? NULL : must(strdup(name));
+	m->lost_status = status;
+	(void)pthread_mutex_unlock(&m->mutex);
 }
 
 unsigned
@@ -402,23 +602,13 @@ memout_fact(struct memout *m, const char *key)
 void
 memout_set_fact(struct memout *m, const char *key, const char *value)
 {
-	struct fact *f, **p;
-
 	(void)pthread_mutex_lock(&m->mutex);
-	for (p = &m->facts; (f = *p) != NULL; p = &f->next)
-		if (strcmp(f->key, key) == 0) {
-			*p = f->next;
-			free(f->key);
-			free(f->value);
-			free(f);
-			break;
-		}
-	if (value != NULL) {
-		f = must(calloc(1, sizeof *f));
-		f->key = must(strdup(key));
-		f->value = must(strdup(value));
-		f->next = m->facts;
-		m->facts = f;
-	}
+	set_fact(&m->facts, key, value);
 	(void)pthread_mutex_unlock(&m->mutex);
+}
+
+void
+memout_log(struct memout *m)
+{
+	m->log = true;
 }

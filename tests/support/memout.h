@@ -16,6 +16,11 @@ void memout_free(struct memout *);
 struct hf_out *memout_out(struct memout *);
 struct hf_in *memout_in(struct memout *);
 
+/* From now on it is a log: the same name again with the same bytes is good,
+ * with others HF_E_EXISTS; its objects have facts and can be removed; it lists
+ * in the order of names. */
+void memout_log(struct memout *);
+
 /* The n-th call of that kind from now on (1: the next) answers status; 0:
  * none. */
 enum memout_call {
@@ -25,9 +30,16 @@ enum memout_call {
 	MEMOUT_FACT,
 	MEMOUT_OPEN,
 	MEMOUT_READ,
+	MEMOUT_LIST,
+	MEMOUT_REMOVE, /* of logs, as the next */
+	MEMOUT_FACTS,
 	MEMOUT_CALLS
 };
 void memout_fail(struct memout *, enum memout_call, unsigned n, int status);
+
+/* From now on this object cannot be reached: opening it, committing it, its
+ * facts and removing it answer status.  NULL: none is lost. */
+void memout_lose(struct memout *, const char *name, int status);
 
 /* How often it was called. */
 unsigned memout_calls(struct memout *, enum memout_call);

@@ -30,6 +30,7 @@ struct bucket {
 	struct bucket *next;
 	char *name;
 	struct entry *entries;
+	struct entry *left; /* what sweep finds */
 	unsigned long calls[MEMSTORE_OPS];
 	enum memstore_op fail_op;
 	unsigned long fail_from, fail_to; /* numbers of calls of fail_op */
@@ -86,6 +87,14 @@ bucket_of(const char *name)
 	return buckets = b;
 }
 
+static void
+entry_free(struct entry *e)
+{
+	free(e->key);
+	free(e->data);
+	free(e);
+}
+
 static struct entry *
 entry_of(struct bucket *b, const char *key)
 {
@@ -105,9 +114,7 @@ entry_drop(struct bucket *b, const char *key)
 		if (strcmp(e->key, key) != 0)
 			continue;
 		*at = e->next;
-		free(e->key);
-		free(e->data);
-		free(e);
+		entry_free(e);
 		return true;
 	}
 	return false;
@@ -437,8 +444,74 @@ store_remove_(struct hf_store *s, const char *key, struct hf_error *err)
 	return HF_OK;
 }
 
+static int
+store_remove_many_(
+    struct hf_store *s, const char *const *keys, size_t n, struct hf_error *err)
+{
+	int rc = begin(s->bucket, MEMSTORE_REMOVE, err);
+
+	if (rc != HF_OK)
+		return rc;
+	for (size_t i = 0; i < n; i++)
+		(void)entry_drop(s->bucket, keys[i]);
+	end(s->bucket);
+	return HF_OK;
+}
+
+static int
+store_sweep_(struct hf_store *s, const char *prefix, int64_t before, bool dry,
+    hf_list_fn *fn, void *arg, struct hf_error *err)
+{
+	struct bucket *b = s->bucket;
+	int rc = begin(b, MEMSTORE_LIST, err);
+
+	if (rc != HF_OK)
+		return rc;
+	for (struct entry **at = &b->left; rc == 0 && *at != NULL;) {
+		struct entry *e = *at;
+		struct hf_object o = { .struct_size = sizeof o,
+			.key = e->key,
+			.mtime = e->mtime };
+
+		if (strncmp(e->key, prefix, strlen(prefix)) != 0 ||
+		    e->mtime >= before) {
+			at = &e->next;
+			continue;
+		}
+		rc = fn(arg, &o);
+		if (dry) {
+			at = &e->next;
+			continue;
+		}
+		*at = e->next;
+		entry_free(e);
+	}
+	end(b);
+	return rc;
+}
+
 static const struct hf_store_ops store_ops = {
 	.struct_size = sizeof store_ops,
+	.open = store_open_,
+	.close = store_close_,
+	.caps = store_caps_,
+	.put = store_put_,
+	.put_write = put_write_,
+	.put_commit = put_commit_,
+	.put_abort = put_abort_,
+	.get = store_get_,
+	.get_read = get_read_,
+	.get_close = get_close_,
+	.stat = store_stat_,
+	.list = store_list_,
+	.remove = store_remove_,
+	.remove_many = store_remove_many_,
+	.sweep = store_sweep_,
+};
+
+/* As a store of 1.1. */
+static const struct hf_store_ops plain_ops = {
+	.struct_size = offsetof(struct hf_store_ops, remove_many),
 	.open = store_open_,
 	.close = store_close_,
 	.caps = store_caps_,
@@ -484,7 +557,7 @@ static const struct hf_plugin serial_plugin = {
 	.help = "For tests.",
 	.options = options,
 	.conf_size = sizeof(struct conf),
-	.store = &store_ops,
+	.store = &plain_ops,
 };
 
 const struct hf_plugin *
@@ -547,6 +620,12 @@ memstore_reset(void)
 		buckets = b->next;
 		while (b->entries != NULL)
 			(void)entry_drop(b, b->entries->key);
+		while (b->left != NULL) {
+			struct entry *e = b->left;
+
+			b->left = e->next;
+			entry_free(e);
+		}
 		free(b->name);
 		free(b);
 	}
@@ -722,4 +801,29 @@ memstore_remove(const char *bucket, const char *key)
 
 	let_go();
 	return done;
+}
+
+void
+memstore_leave(const char *bucket, const char *key, int64_t mtime)
+{
+	struct bucket *b = hold(bucket);
+	struct entry *e = calloc(1, sizeof *e);
+
+	if (e == NULL || (e->key = strdup(key)) == NULL)
+		abort();
+	e->mtime = mtime;
+	e->next = b->left;
+	b->left = e;
+	let_go();
+}
+
+bool
+memstore_age(const char *bucket, const char *key, int64_t mtime)
+{
+	struct entry *e = entry_of(hold(bucket), key);
+
+	if (e != NULL)
+		e->mtime = mtime;
+	let_go();
+	return e != NULL;
 }

@@ -27,7 +27,8 @@ enum memstore_op {
 };
 
 /* For plugin_open_static: the same store at two thread levels,
- * HF_THREADS_HANDLE and HF_THREADS_SERIAL.  Option: "bucket". */
+ * HF_THREADS_HANDLE and, without remove_many and sweep, HF_THREADS_SERIAL.
+ * Option: "bucket". */
 const struct hf_plugin *memstore_plugin(const struct hf_host *);
 const struct hf_plugin *memstore_plugin_serial(const struct hf_host *);
 
@@ -75,5 +76,9 @@ memstore_flip(const char *bucket, const char *key, size_t at, uint8_t bits);
 /* Make it shorter, or longer by zeroes. */
 bool memstore_resize(const char *bucket, const char *key, size_t len);
 bool memstore_remove(const char *bucket, const char *key);
+/* What a writer that died then left: only sweep finds it. */
+void memstore_leave(const char *bucket, const char *key, int64_t mtime);
+/* Give a key this time. */
+bool memstore_age(const char *bucket, const char *key, int64_t mtime);
 
 #endif

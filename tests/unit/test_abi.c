@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A plugin made with the header of version 1.0 works with this core, and
- * nothing that 1.0 fixed has moved. */
+/* Plugins made with the headers of older versions work with this core, and
+ * nothing that those fixed has moved. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,29 +15,40 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "layout.h"
+#include "plugin/engine.h"
 #include "plugin/filter.h"
 #include "plugin/loader.h"
 #include "plugin/options.h"
 #include "plugin/store.h"
+#include "support/memout.h"
 
-static struct plugin *plugin;
+static struct plugin *plugin, *engine_plugin_1_1;
 
 static int
-setup(void **state)
+load(const char *name, struct plugin **p)
 {
 	struct hf_error err = { .status = HF_OK };
 	char path[PATH_MAX + 64];
 	ssize_t n = readlink("/proc/self/exe", path, PATH_MAX);
 
-	(void)state;
 	if (n <= 0)
 		return -1;
 	path[n] = '\0';
-	(void)snprintf(strrchr(path, '/'), 64, "/../test-plugins/abi-1-0.so");
-	if (plugin_open_file(path, &plugin, &err) == HF_OK)
+	(void)snprintf(strrchr(path, '/'), 64, "/../test-plugins/%s.so", name);
+	if (plugin_open_file(path, p, &err) == HF_OK)
 		return 0;
 	(void)fprintf(stderr, "%s\n", err.cause);
 	return -1;
+}
+
+static int
+setup(void **state)
+{
+	(void)state;
+	return load("abi-1-0", &plugin) != 0 ||
+		       load("abi-1-1", &engine_plugin_1_1) != 0
+		   ? -1
+		   : 0;
 }
 
 static int
@@ -45,6 +56,7 @@ teardown(void **state)
 {
 	(void)state;
 	plugin_close(plugin);
+	plugin_close(engine_plugin_1_1);
 	return 0;
 }
 
@@ -65,14 +77,17 @@ now(const char *parent, const struct layout *l)
 	return NULL;
 }
 
-static void
-nothing_of_1_0_has_moved(void **state)
+struct counts {
+	int structs, fields, numbers;
+};
+
+static struct counts
+nothing_has_moved(const struct layout *l)
 {
 	const char *parent = NULL;
-	int structs = 0, fields = 0, numbers = 0;
+	struct counts c = { 0 };
 
-	(void)state;
-	for (const struct layout *l = layout_1_0; l->name != NULL; l++) {
+	for (; l->name != NULL; l++) {
 		const struct layout *n;
 
 		if (l->kind == LAYOUT_STRUCT) {
@@ -80,7 +95,7 @@ nothing_of_1_0_has_moved(void **state)
 			n = now(NULL, l);
 			if (n->value < l->value)
 				fail_msg("struct %s has shrunk", l->name);
-			structs++;
+			c.structs++;
 		} else if (l->kind == LAYOUT_FIELD) {
 			n = now(parent, l);
 			if (n->value != l->value || n->size != l->size)
@@ -88,29 +103,49 @@ nothing_of_1_0_has_moved(void **state)
 					 "at %lld (%zu)",
 				    parent, l->name, l->value, l->size,
 				    n->value, n->size);
-			fields++;
+			c.fields++;
 		} else {
 			n = now(NULL, l);
 			if (n->value != l->value)
 				fail_msg("%s was %lld, is %lld", l->name,
 				    l->value, n->value);
-			numbers++;
+			c.numbers++;
 		}
 	}
-	assert_int_equal(structs, 11);
-	assert_int_equal(fields, 116);
-	assert_int_equal(numbers, 47);
+	return c;
+}
+
+static void
+nothing_of_1_0_has_moved(void **state)
+{
+	struct counts c = nothing_has_moved(layout_1_0);
+
+	(void)state;
+	assert_int_equal(c.structs, 11);
+	assert_int_equal(c.fields, 116);
+	assert_int_equal(c.numbers, 47);
 	assert_string_equal(symbol_1_0, symbol_now);
+}
+
+static void
+nothing_of_1_1_has_moved(void **state)
+{
+	struct counts c = nothing_has_moved(layout_1_1);
+
+	(void)state;
+	assert_int_equal(c.structs, 11);
+	assert_int_equal(c.fields, 121);
+	assert_int_equal(c.numbers, 48);
+	assert_string_equal(symbol_1_1, symbol_now);
 }
 
 /* A field that the table forgot would be a hole larger than padding. */
 static void
-table_of_1_0_knows_every_field(void **state)
+knows_every_field(const struct layout *l)
 {
 	long long end = 0, size = 0;
 
-	(void)state;
-	for (const struct layout *l = layout_1_0; l->name != NULL; l++) {
+	for (; l->name != NULL; l++) {
 		if (l->kind == LAYOUT_FIELD) {
 			assert_true(l->value >= end);
 			assert_true(l->value - end < 8);
@@ -121,6 +156,15 @@ table_of_1_0_knows_every_field(void **state)
 		end = 0;
 		size = l->kind == LAYOUT_STRUCT ? l->value : 0;
 	}
+}
+
+static void
+tables_know_every_field(void **state)
+{
+	(void)state;
+	knows_every_field(layout_1_0);
+	knows_every_field(layout_1_1);
+	knows_every_field(layout_now);
 }
 
 static int
@@ -165,6 +209,7 @@ store_of_1_0_works(void **state)
 {
 	static const char *const args[] = { "limit=8B", "label.text=old",
 		NULL };
+	static const char *const both[] = { "a/b", "never/there" };
 	struct hf_error err = { .status = HF_OK };
 	struct hf_object o;
 	struct store_keys keys;
@@ -199,7 +244,8 @@ store_of_1_0_works(void **state)
 	assert_int_equal(keys.n, 1);
 	assert_string_equal(keys.keys[0].key, "a/b");
 	store_keys_free(&keys);
-	assert_int_equal(store_remove(s, "a/b", &err), HF_OK);
+	assert_int_equal(store_sweep(s, "", 1, false, NULL, NULL, &err), HF_OK);
+	assert_int_equal(store_remove_many(s, both, 2, &err), HF_OK);
 	assert_int_equal(store_stat(s, "a/b", &o, &err), HF_E_NOTFOUND);
 	buf_free(&b);
 	store_close(s);
@@ -237,14 +283,52 @@ filter_of_1_0_works(void **state)
 	filter_close(f);
 }
 
+/* Its table ends before the functions of a log. */
+static void
+engine_of_1_1_works_and_keeps_no_log(void **state)
+{
+	struct hf_request r = { .struct_size = sizeof r, .kind = HF_KIND_FULL };
+	struct hf_error err = { .status = HF_OK };
+	struct memout *m = memout_new();
+	struct hf_in *in = memout_in(m);
+	struct engine *e;
+
+	(void)state;
+	assert_int_equal(
+	    engine_open(engine_plugin_1_1, NULL, NULL, &e, &err), HF_OK);
+	assert_int_equal(
+	    engine_plugin_1_1->desc.engine->flags, HF_ENGINE_SERVER);
+	assert_string_equal(
+	    engine_plugin_1_1->desc.engine->by_hand, "psql -d NEW");
+	assert_int_equal(engine_backup(e, &r, memout_out(m), &err), HF_OK);
+	assert_int_equal(engine_restore(e, &r, &in, 1, &err), HF_OK);
+	assert_int_equal(engine_log_kinds(e), 0);
+	assert_int_equal(
+	    engine_log_push(e, "f", memout_out(m), in, &err), HF_E_UNSUPPORTED);
+	assert_int_equal(
+	    engine_log_get(e, "n", "f", in, &err), HF_E_UNSUPPORTED);
+	assert_int_equal(engine_log_ahead(e, "n", in, &err), HF_E_UNSUPPORTED);
+	assert_int_equal(engine_log_reach(e, &r, in, &err), HF_E_UNSUPPORTED);
+	assert_int_equal(engine_log_spans(e, in, &in, 1, NULL, NULL, &err),
+	    HF_E_UNSUPPORTED);
+	assert_int_equal(engine_log_verify(e, in, &in, 1, NULL, NULL, &err),
+	    HF_E_UNSUPPORTED);
+	assert_int_equal(engine_log_surplus(e, in, &in, 1, 1, NULL, NULL, &err),
+	    HF_E_UNSUPPORTED);
+	engine_close(e);
+	memout_free(m);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_of_1_0_has_moved),
-		cmocka_unit_test(table_of_1_0_knows_every_field),
+		cmocka_unit_test(nothing_of_1_1_has_moved),
+		cmocka_unit_test(tables_know_every_field),
 		cmocka_unit_test(store_of_1_0_works),
 		cmocka_unit_test(filter_of_1_0_works),
+		cmocka_unit_test(engine_of_1_1_works_and_keeps_no_log),
 	};
 
 	return cmocka_run_group_tests_name("abi", tests, setup, teardown);

@@ -138,10 +138,20 @@ in_fact(struct hf_in *in, const char *key)
 	return strcmp(key, "lsn") == 0 ? "0/1" : NULL;
 }
 
-static const struct out_ops out_ops = { out_begin, out_write, out_commit,
-	out_abort, out_fact };
-static const struct in_ops in_ops = { in_list, in_open, in_read, in_close,
-	in_fact };
+static const struct out_ops out_ops = {
+	.begin = out_begin,
+	.write = out_write,
+	.commit = out_commit,
+	.abort = out_abort,
+	.fact = out_fact,
+};
+static const struct in_ops in_ops = {
+	.list = in_list,
+	.open = in_open,
+	.read = in_read,
+	.close = in_close,
+	.fact = in_fact,
+};
 
 static int
 setup(void **state)
@@ -185,6 +195,76 @@ calls_reach_the_backup_behind_them(void **state)
 	assert_string_equal(H->in_fact(&in, "lsn"), "0/1");
 	assert_string_equal(calls,
 	    "begin(o) write(abc) commit() abort() fact(k) open(p) close() ");
+}
+
+static int
+log_fact_of(struct hf_writer *w, const char *key, const char *value,
+    struct hf_error *err)
+{
+	(void)w;
+	(void)err;
+	note(key, value);
+	return HF_OK;
+}
+
+static int
+log_remove(struct hf_out *out, const char *name, struct hf_error *err)
+{
+	(void)out;
+	(void)err;
+	note("remove", name);
+	return HF_OK;
+}
+
+static int
+log_facts(struct hf_in *in, const char *name, host_fact_fn *fn, void *arg,
+    struct hf_error *err)
+{
+	(void)in;
+	(void)err;
+	note("facts", name);
+	return fn(arg, "lsn", "0/1");
+}
+
+static int
+told(void *arg, const char *key, const char *value)
+{
+	(void)arg;
+	note(key, value);
+	return 42;
+}
+
+static void
+calls_of_a_log_reach_the_log_and_nothing_else(void **state)
+{
+	static const struct out_ops log_out_ops = { .writer_fact = log_fact_of,
+		.remove = log_remove };
+	static const struct in_ops log_in_ops = { .facts = log_facts };
+	struct hf_error err = { .status = HF_OK };
+	struct hf_out log = { &log_out_ops }, out = { &out_ops };
+	struct hf_in log_in = { &log_in_ops }, in = { &in_ops };
+	struct hf_writer w = { &log_out_ops }, plain = { &out_ops };
+
+	(void)state;
+	assert_int_equal(H->writer_fact(&w, "lsn", "0/2", &err), HF_OK);
+	assert_int_equal(H->log_remove(&log, "0001", &err), HF_OK);
+	assert_int_equal(H->log_facts(&log_in, "0002", told, NULL, &err), 42);
+	assert_string_equal(
+	    calls, "lsn(0/2) remove(0001) facts(0002) lsn(0/1) ");
+	assert_int_equal(
+	    H->writer_fact(&plain, "k", "v", &err), HF_E_UNSUPPORTED);
+	assert_non_null(strstr(err.cause, "this is not a log"));
+	assert_int_equal(H->log_remove(&out, "n", &err), HF_E_UNSUPPORTED);
+	assert_int_equal(
+	    H->log_facts(&in, "n", told, NULL, &err), HF_E_UNSUPPORTED);
+	assert_int_equal(H->writer_fact(NULL, "k", "v", &err), HF_E_BUG);
+	assert_int_equal(H->writer_fact(&w, "", "v", &err), HF_E_BUG);
+	assert_int_equal(H->writer_fact(&w, "k", NULL, &err), HF_E_BUG);
+	assert_int_equal(H->log_remove(NULL, "n", &err), HF_E_BUG);
+	assert_int_equal(H->log_remove(&log, "", &err), HF_E_BUG);
+	assert_int_equal(H->log_facts(NULL, "n", told, NULL, &err), HF_E_BUG);
+	assert_int_equal(
+	    H->log_facts(&log_in, "n", NULL, NULL, &err), HF_E_BUG);
 }
 
 static void
@@ -467,6 +547,7 @@ main(void)
 #define T(f) cmocka_unit_test_setup(f, setup)
 	const struct CMUnitTest tests[] = {
 		T(calls_reach_the_backup_behind_them),
+		T(calls_of_a_log_reach_the_log_and_nothing_else),
 		T(calls_that_break_the_contract_are_bugs),
 		T(failing_with_success_is_a_bug),
 		T(context_gives_folders_results_and_cancelling),

@@ -303,19 +303,31 @@ a_file_with_an_impossible_number_is_no_lease(void **state)
 	}
 }
 
+/* Of two that begin at one moment neither would see the other. */
 static void
-a_store_without_conditions_still_shows_who_is_there(void **state)
+a_store_without_conditions_is_refused(void **state)
 {
 	struct store *s = open_store("{\"a\":{\"type\":\"teststore\",\"path\":"
 				     "\"%D/a\",\"shared\":true}}");
-	struct lease *l, *other;
+	struct hf_error err = { 0 };
+	struct lease *l = NULL;
 
 	(void)state;
-	assert_int_equal(acquire(s, "run-one", LONG, &l), HF_OK);
-	assert_int_equal(acquire(s, "run-two", LONG, &other), HF_E_EXISTS);
-	lease_release(l);
-	assert_int_equal(acquire(s, "run-two", LONG, &other), HF_OK);
-	lease_release(other);
+	assert_int_equal(
+	    lease_acquire(s, "a", "shop", "run-one", "backup", &l, &err),
+	    HF_E_INVALID);
+	assert_null(l);
+	assert_non_null(strstr(err.cause, "sink a cannot create an object"));
+	assert_non_null(error_get(&err, "hint"));
+	/* Nor is a repository begun in it. */
+	error_clear(&err);
+	assert_int_equal(
+	    layout_ready(x.repo, &x.repo->sinks[0], &err), HF_E_INVALID);
+	assert_int_equal(
+	    store_stat(s, REPO_KEY,
+		&(struct hf_object){ .struct_size = sizeof(struct hf_object) },
+		&err),
+	    HF_E_NOTFOUND);
 }
 
 /* One of the racers: waits for the start, tells how it went, and ends (as if
@@ -412,7 +424,7 @@ main(void)
 		T(a_lease_that_cannot_be_renewed_is_lost_in_time),
 		T(a_damaged_lease_holds_until_it_expires),
 		T(a_file_with_an_impossible_number_is_no_lease),
-		T(a_store_without_conditions_still_shows_who_is_there),
+		T(a_store_without_conditions_is_refused),
 		T(of_eight_processes_one_gets_the_lease),
 		T(of_eight_processes_one_gets_it_in_a_folder),
 	};

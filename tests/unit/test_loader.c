@@ -647,6 +647,14 @@ lint_finds_missing_functions(void **state)
 	NEVER(engine.scratch);
 	complains("engine.discard is missing");
 	desc.filter = NULL;
+	desc.engine = &engine;
+	NEVER(engine.log_kinds);
+	complains("engine.log_get is missing");
+	desc.filter = NULL;
+	desc.engine = &engine;
+	NEVER(engine.log_get);
+	complains("engine.log_kinds is missing");
+	desc.filter = NULL;
 	desc.store = &store;
 	complains("store.open is missing");
 }

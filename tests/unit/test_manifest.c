@@ -23,7 +23,7 @@ static const char sample[] =
     "\"kind\":\"full\",\"started\":\"2026-11-21T02:15:00.250Z\","
     "\"ended\":\"2026-11-21T02:16:00Z\",\"host\":\"db1\","
     "\"program\":{\"name\":\"holdfast\",\"version\":\"0.1.0\"},"
-    "\"labels\":{\"app\":\"7\"},"
+    "\"labels\":{\"app\":\"7\"},\"sinks\":[\"nas\",\"offsite\"],"
     "\"sources\":[{\"name\":\"main\",\"engine\":\"sqlite\","
     "\"engine_version\":\"1\",\"prefix\":\"main/\","
     "\"facts\":{\"page_size\":\"4096\",\"user_version\":\"3\"},"

@@ -14,12 +14,13 @@
 #include "base/error.h"
 #include "cli/exit.h"
 #include "cli/progress.h"
+#include "base/text.h"
 #include "cli/render.h"
 
 static void
 assert_quoted(const char *text, const char *expected)
 {
-	char *quoted = render_quote(text);
+	char *quoted = text_quote(text);
 
 	assert_non_null(quoted);
 	assert_string_equal(quoted, expected);
@@ -47,7 +48,7 @@ quoted_words_come_through_a_shell(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-		char *quoted = render_quote(words[i]);
+		char *quoted = text_quote(words[i]);
 		char command[200], got[100] = "";
 		FILE *f;
 

@@ -10,7 +10,10 @@
 /* A function of the host table has this name. */
 #undef fail
 
+#include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "base/error.h"
@@ -41,7 +44,7 @@ run(struct job *job)
 	(void)nanosleep(&t, NULL);
 	w->runs++;
 	atomic_fetch_sub(&busy, 1);
-	pool_give_slot(w->pool);
+	pool_give_slot(w->pool, NULL, 0);
 }
 
 static void
@@ -66,6 +69,117 @@ each_job_runs_once_and_no_more_at_once_than_threads(void **state)
 	pool_free(pool);
 }
 
+#define BUFFER ((size_t)64 * 1024)
+
+static void
+a_buffer_is_used_again_while_something_is_under_way(void **state)
+{
+	struct pool *pool;
+	void *a, *b;
+
+	(void)state;
+	assert_int_equal(pool_new(THREADS, &pool, NULL), HF_OK);
+	a = pool_buffer(pool, BUFFER);
+	pool_take_slot(pool);
+	pool_take_slot(pool);
+	pool_give_slot(pool, a, BUFFER);
+	b = pool_buffer(pool, BUFFER);
+	assert_ptr_equal(a, b);
+	/* Not one of another size. */
+	pool_take_slot(pool);
+	pool_give_slot(pool, b, BUFFER);
+	b = pool_buffer(pool, 2 * BUFFER);
+	memset(b, 1, 2 * BUFFER);
+	pool_buffer_free(b, 2 * BUFFER);
+	pool_give_slot(pool, NULL, 0);
+	pool_free(pool);
+}
+
+static bool
+is_mapped(void *p)
+{
+	unsigned char there;
+
+	return mincore(p, 1, &there) == 0;
+}
+
+static void
+nothing_is_kept_when_nothing_is_under_way(void **state)
+{
+	struct pool *pool;
+	void *a;
+
+	(void)state;
+	assert_int_equal(pool_new(THREADS, &pool, NULL), HF_OK);
+	a = pool_buffer(pool, BUFFER);
+	assert_true(is_mapped(a));
+	pool_take_slot(pool);
+	pool_give_slot(pool, a, BUFFER);
+	assert_false(is_mapped(a));
+	pool_free(pool);
+}
+
+static void
+no_more_buffers_are_kept_than_there_are_slots(void **state)
+{
+	struct pool *pool;
+	void *b[2 * THREADS];
+	size_t kept = 0;
+
+	(void)state;
+	assert_int_equal(pool_new(THREADS, &pool, NULL), HF_OK);
+	for (int i = 0; i < 2 * THREADS; i++)
+		b[i] = pool_buffer(pool, BUFFER);
+	for (int i = 0; i < THREADS; i++)
+		pool_take_slot(pool);
+	for (int i = 0; i < THREADS - 1; i++)
+		pool_give_slot(pool, b[i], BUFFER);
+	/* The others had theirs before these came back. */
+	for (int i = 0; i < THREADS - 1; i++)
+		pool_take_slot(pool);
+	for (int i = 0; i < THREADS; i++)
+		kept += is_mapped(b[i]);
+	assert_int_equal(kept, 1); /* the one that never was given back */
+	for (int i = 0; i < THREADS; i++)
+		pool_give_slot(pool, b[THREADS + i], BUFFER);
+	pool_buffer_free(b[THREADS - 1], BUFFER);
+	pool_free(pool);
+}
+
+static atomic_bool spared;
+
+static void *
+wait_for_spare(void *arg)
+{
+	pool_spare_slot(arg);
+	atomic_store(&spared, true);
+	return NULL;
+}
+
+static void
+what_is_filled_waits_until_one_slot_more_is_free(void **state)
+{
+	struct timespec t = { .tv_nsec = 50000000 };
+	struct pool *pool;
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(pool_new(THREADS, &pool, NULL), HF_OK);
+	for (int i = 0; i < THREADS - 1; i++) {
+		pool_spare_slot(pool); /* does not wait */
+		pool_take_slot(pool);
+	}
+	assert_int_equal(
+	    pthread_create(&thread, NULL, wait_for_spare, pool), 0);
+	(void)nanosleep(&t, NULL);
+	assert_false(atomic_load(&spared));
+	pool_give_slot(pool, NULL, 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	for (int i = 0; i < THREADS - 2; i++)
+		pool_give_slot(pool, NULL, 0);
+	pool_free(pool);
+}
+
 static void
 a_pool_that_never_ran_is_freed(void **state)
 {
@@ -83,6 +197,12 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		    each_job_runs_once_and_no_more_at_once_than_threads),
+		cmocka_unit_test(
+		    a_buffer_is_used_again_while_something_is_under_way),
+		cmocka_unit_test(nothing_is_kept_when_nothing_is_under_way),
+		cmocka_unit_test(no_more_buffers_are_kept_than_there_are_slots),
+		cmocka_unit_test(
+		    what_is_filled_waits_until_one_slot_more_is_free),
 		cmocka_unit_test(a_pool_that_never_ran_is_freed),
 	};
 

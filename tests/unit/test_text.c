@@ -61,7 +61,9 @@ times_are_read_with_a_zone_or_as_local(void **state)
 {
 	static const char *const bad[] = { "", "2026", "2026-13-01",
 		"2026-01-01T25:00", "2026-01-01T10", "yesterday",
-		"2026-01-01T10:00:00X", "2026-01-01T10:00:00+99:00" };
+		"2026-01-01T10:00:00X", "2026-01-01T10:00:00+99:00",
+		"2026-01-01T10:00:00+99", "2026-01-01T10:00:00+1",
+		"2026-01-01T10:00:00+01:", "2026-01-01T10:00:00 UTC+1" };
 	int64_t utc, other;
 
 	(void)state;
@@ -70,6 +72,10 @@ times_are_read_with_a_zone_or_as_local(void **state)
 	assert_true(text_parse_time("2026-11-21 03:15:00+01:00", &other));
 	assert_int_equal(other, utc);
 	assert_true(text_parse_time("2026-11-21T02:15:00.250Z", &other));
+	assert_int_equal(other, utc + 250);
+	assert_true(text_parse_time("2026-11-21 00:15:00-02", &other));
+	assert_int_equal(other, utc);
+	assert_true(text_parse_time("2026-11-21 02:15:00.25 UTC", &other));
 	assert_int_equal(other, utc + 250);
 	assert_true(text_parse_time("2026-11-21T02:15Z", &other));
 	assert_int_equal(other, utc);

@@ -27,7 +27,7 @@ extern "C" {
 #endif
 
 #define HF_ABI_MAJOR 1 /* differs: the plugin is refused */
-#define HF_ABI_MINOR 1 /* counts appended fields */
+#define HF_ABI_MINOR 2 /* counts appended fields */
 
 #if defined(__GNUC__)
 #define HF_EXPORT __attribute__((visibility("default")))
@@ -186,6 +186,45 @@ struct hf_host {
 	void (*fail_free)(struct hf_error *); /* NULL is a no-op */
 	/* Empties from into to (may be NULL) and returns its status. */
 	int (*fail_move)(struct hf_error *to, struct hf_error *from);
+
+	/* ---- since 1.2: logs ---- */
+
+	/* A log is what a pipeline keeps between its backups: objects that
+	 * arrive one by one (WAL segments), each whole and durable on its own.
+	 * It is written and read by the functions above, but so:
+	 *   name       parts of [A-Za-z0-9._-] joined by '/', 200 bytes at
+	 *              most, no part begins with a dot; never used for other
+	 *              bytes again
+	 *   out_commit HF_OK: every sink that the pipeline requires has it
+	 *              durably.  Also when it was there with the same bytes;
+	 *              with others HF_E_EXISTS, and nothing is changed.  A
+	 *              failure is of this object alone: try again later
+	 *   in_list    the names, in their order (strcmp), size 0 = unknown;
+	 *              what arrives meanwhile may be missing
+	 *   in_open    HF_E_NOTFOUND: no sink has it (all could be asked);
+	 *              a damaged copy is read from another sink if it can be
+	 * Any number of threads may use one log at once. */
+
+	/* A fact of the object that this writer makes; before out_commit. */
+	int (*writer_fact)(struct hf_writer *, const char *key,
+	    const char *value, struct hf_error *);
+	/* Remove an object of a log from all sinks; a missing one is HF_OK. */
+	int (*log_remove)(
+	    struct hf_out *log, const char *name, struct hf_error *);
+	/* Its facts, one call each, in the order told, and then two more:
+	 * "raw_size" and "raw_sha256".  fn != 0 stops. */
+	int (*log_facts)(struct hf_in *log, const char *name,
+	    int (*fn)(void *arg, const char *key, const char *value), void *arg,
+	    struct hf_error *);
+
+	/* ---- since 1.2: a backup of the plugin's own ---- */
+
+	/* In files of a folder that exists and is its own: what is written to
+	 * out can then be read from in, by the functions above, until it is
+	 * closed, which removes it.  Without filters, sinks and hashes. */
+	int (*spool_open)(const char *folder, struct hf_out **, struct hf_in **,
+	    struct hf_error *);
+	void (*spool_close)(struct hf_out *); /* NULL is a no-op */
 };
 
 /* ---- configuration: declared, so the core parses, checks and explains ---- */
@@ -230,7 +269,29 @@ struct hf_request {
 	const char *target;       /* restore: where to; NULL = the source */
 	const char *until;        /* restore: point in time, or NULL */
 	const void *restore_conf; /* parsed by restore_options, or NULL */
+
+	/* ---- since 1.2 ---- */
+	struct hf_in *log; /* the pipeline's log, or NULL: it keeps none */
+	/* The shell command that brings an object of the log into a file, to
+	 * which " NAME FILE" is added; NULL without a log. */
+	const char *log_command;
 };
+
+/* How a source's log comes about. */
+#define HF_LOG_FOLLOW \
+	(1u << 0)             /* backup(HF_KIND_LOG), while the service runs */
+#define HF_LOG_PUSH (1u << 1) /* the database hands files to log_push */
+
+/* A stretch of time that backups and log make up: any moment of it can be
+ * restored. */
+struct hf_span {
+	size_t struct_size;
+	int64_t from, to;         /* Unix seconds; to 0: not known */
+	const char *first, *last; /* in the engine's own terms: LSNs */
+	const char *backup; /* the fact "backup" of the one it begins with */
+	const char *gap; /* what is missing behind it; NULL: it is the newest */
+};
+typedef int hf_span_fn(void *arg, const struct hf_span *); /* != 0 stops */
 
 /* A target names a place on a server ("host=db dbname=shop"), not a path: the
  * core makes no folder for it and puts nothing of several sources below one. */
@@ -276,6 +337,43 @@ struct hf_engine_ops {
 	 * one script: the shell command that reads it, "psql -d NEW", for
 	 * those who restore by hand.  NULL: objects are files on their own. */
 	const char *by_hand;
+
+	/* ---- since 1.2: all optional; for engines that keep a log ---- */
+
+	/* HF_LOG_* of this configuration; 0: it keeps none. */
+	uint32_t (*log_kinds)(struct hf_engine *);
+	/* `holdfast wal push FILE`: HF_OK when the log has it durably. */
+	int (*log_push)(struct hf_engine *, const char *file,
+	    struct hf_out *log, struct hf_in *have, struct hf_error *);
+	/* `holdfast wal get NAME FILE`: verified, written beside FILE, renamed.
+	 * HF_E_NOTFOUND alone means that the log has no such object. */
+	int (*log_get)(struct hf_engine *, const char *name, const char *file,
+	    struct hf_in *log, struct hf_error *);
+	/* In a process of its own, after log_get: fetch what will be asked for
+	 * next into HF_FOLDER_STATE. */
+	int (*log_ahead)(struct hf_engine *, const char *name,
+	    struct hf_in *log, struct hf_error *);
+	/* Can this backup, with request->log, be brought to what request asks
+	 * for (until, restore_conf)?  HF_E_NOTFOUND: no; says why, and the
+	 * nearest that can be reached. */
+	int (*log_reach)(struct hf_engine *, const struct hf_request *,
+	    struct hf_in *backup, struct hf_error *);
+	/* What can be restored, oldest first.  backups: oldest first too. */
+	int (*log_spans)(struct hf_engine *, struct hf_in *log,
+	    struct hf_in *const *backups, size_t n, hf_span_fn *, void *arg,
+	    struct hf_error *);
+	/* Read every object, and prove that they belong together. */
+	int (*log_verify)(struct hf_engine *, struct hf_in *log,
+	    struct hf_in *const *backups, size_t n, hf_finding_fn *, void *arg,
+	    struct hf_error *);
+	/* The objects that nothing needs: not to restore any of the backups
+	 * kept (oldest first), and not to reach any moment after the end of
+	 * kept[whole] (whole == n: no moment is promised).  Only what is older
+	 * than the oldest backup's needs or lies between two; never what is
+	 * newer than the newest. */
+	int (*log_surplus)(struct hf_engine *, struct hf_in *log,
+	    struct hf_in *const *kept, size_t n, size_t whole, hf_list_fn *,
+	    void *arg, struct hf_error *);
 };
 
 /* ---- filter: a reversible byte transform, blind to engines and stores ---- */
@@ -366,6 +464,19 @@ struct hf_store_ops {
 	    void *arg, struct hf_error *);
 	/* A missing key is HF_OK. */
 	int (*remove)(struct hf_store *, const char *key, struct hf_error *);
+
+	/* ---- since 1.2, both optional ---- */
+
+	/* As remove for each, in as few requests as the store can.  After a
+	 * failure some may be gone. */
+	int (*remove_many)(struct hf_store *, const char *const *keys, size_t n,
+	    struct hf_error *);
+	/* What writers that died left and list does not show: unfinished
+	 * uploads, temporary files.  Each that was begun before this moment
+	 * (Unix seconds, the store's clock) is told, and removed unless dry;
+	 * only below prefix, and only what this kind of store wrote. */
+	int (*sweep)(struct hf_store *, const char *prefix, int64_t before,
+	    bool dry, hf_list_fn *, void *arg, struct hf_error *);
 };
 
 /* ---- the descriptor each .so returns ---- */

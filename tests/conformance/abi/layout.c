@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Compiled twice: LAYOUT_HEADER, LAYOUT_TABLE and LAYOUT_SYMBOL say with which
+/* Compiled once a version: LAYOUT_HEADER, LAYOUT_TABLE and LAYOUT_SYMBOL say with which
  * header and under which names. */
 #include LAYOUT_HEADER
 
@@ -59,6 +59,18 @@ const struct layout LAYOUT_TABLE[] = {
 	F(hf_host, in_read),
 	F(hf_host, in_close),
 	F(hf_host, in_fact),
+#if HF_ABI_MINOR >= 1
+	F(hf_host, fail_new),
+	F(hf_host, fail_free),
+	F(hf_host, fail_move),
+#endif
+#if HF_ABI_MINOR >= 2
+	F(hf_host, writer_fact),
+	F(hf_host, log_remove),
+	F(hf_host, log_facts),
+	F(hf_host, spool_open),
+	F(hf_host, spool_close),
+#endif
 	S(hf_option),
 	F(hf_option, name),
 	F(hf_option, type),
@@ -76,6 +88,18 @@ const struct layout LAYOUT_TABLE[] = {
 	F(hf_request, target),
 	F(hf_request, until),
 	F(hf_request, restore_conf),
+#if HF_ABI_MINOR >= 2
+	F(hf_request, log),
+	F(hf_request, log_command),
+	S(hf_span),
+	F(hf_span, struct_size),
+	F(hf_span, from),
+	F(hf_span, to),
+	F(hf_span, first),
+	F(hf_span, last),
+	F(hf_span, backup),
+	F(hf_span, gap),
+#endif
 	S(hf_engine_ops),
 	F(hf_engine_ops, struct_size),
 	F(hf_engine_ops, kinds),
@@ -90,6 +114,20 @@ const struct layout LAYOUT_TABLE[] = {
 	F(hf_engine_ops, discard),
 	F(hf_engine_ops, restore_options),
 	F(hf_engine_ops, restore_conf_size),
+#if HF_ABI_MINOR >= 1
+	F(hf_engine_ops, flags),
+	F(hf_engine_ops, by_hand),
+#endif
+#if HF_ABI_MINOR >= 2
+	F(hf_engine_ops, log_kinds),
+	F(hf_engine_ops, log_push),
+	F(hf_engine_ops, log_get),
+	F(hf_engine_ops, log_ahead),
+	F(hf_engine_ops, log_reach),
+	F(hf_engine_ops, log_spans),
+	F(hf_engine_ops, log_verify),
+	F(hf_engine_ops, log_surplus),
+#endif
 	S(hf_step),
 	F(hf_step, struct_size),
 	F(hf_step, src),
@@ -130,6 +168,10 @@ const struct layout LAYOUT_TABLE[] = {
 	F(hf_store_ops, stat),
 	F(hf_store_ops, list),
 	F(hf_store_ops, remove),
+#if HF_ABI_MINOR >= 2
+	F(hf_store_ops, remove_many),
+	F(hf_store_ops, sweep),
+#endif
 	S(hf_plugin),
 	F(hf_plugin, struct_size),
 	F(hf_plugin, abi_major),
@@ -195,6 +237,13 @@ const struct layout LAYOUT_TABLE[] = {
 	N(HF_CAP_IF_ABSENT),
 	N(HF_CAP_IF_MATCH),
 	N(HF_PUT_IF_ABSENT),
+#if HF_ABI_MINOR >= 1
+	N(HF_ENGINE_SERVER),
+#endif
+#if HF_ABI_MINOR >= 2
+	N(HF_LOG_FOLLOW),
+	N(HF_LOG_PUSH),
+#endif
 	N(HF_ABI_MAJOR),
 	{ LAYOUT_NUMBER, NULL, 0, 0 },
 };

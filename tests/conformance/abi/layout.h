@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What version 1.0 of the plugin interface fixed for ever: names and numbers.
- * layout.c makes one table with the frozen header and one with the present. */
+/* What each version of the plugin interface fixed for ever: names and numbers.
+ * layout.c makes one table with each frozen header and one with the present. */
 #ifndef HF_ABI_LAYOUT_H
 #define HF_ABI_LAYOUT_H
 
@@ -15,7 +15,7 @@ struct layout {
 	size_t size;      /* of a field */
 };                        /* name NULL ends; the fields of a struct follow it */
 
-extern const struct layout layout_1_0[], layout_now[];
-extern const char *const symbol_1_0, *const symbol_now;
+extern const struct layout layout_1_0[], layout_1_1[], layout_now[];
+extern const char *const symbol_1_0, *const symbol_1_1, *const symbol_now;
 
 #endif

@@ -5,6 +5,7 @@
  * not fsync. */
 #include <holdfast/plugin.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
@@ -150,6 +151,18 @@ make_parents(char *path, size_t root)
 	}
 }
 
+/* The beginning of the key stands in it, for sweep. */
+static void
+name_temp(const struct hf_store *s, const char *key, char *temp, size_t cap)
+{
+	size_t root = strlen(s->root) + strlen("/.temp/");
+
+	(void)snprintf(temp, cap, "%s/.temp/%.80s~XXXXXX", s->root, key);
+	for (char *p = temp + root; *p != '\0'; p++)
+		if (*p == '/')
+			*p = '!';
+}
+
 static int
 store_put(struct hf_store *s, const char *key, const struct hf_put_opts *opts,
     struct hf_put **out, struct hf_error *err)
@@ -169,7 +182,7 @@ store_put(struct hf_store *s, const char *key, const struct hf_put_opts *opts,
 	    (opts->flags & HF_PUT_IF_ABSENT) != 0 && !has(s, "blind");
 	(void)snprintf(p->path, sizeof p->path, "%s/%s", s->root, key);
 	make_parents(p->path, strlen(s->root));
-	(void)snprintf(p->temp, sizeof p->temp, "%s/.temp/XXXXXX", s->root);
+	name_temp(s, key, p->temp, sizeof p->temp);
 	if (has(s, "visible") && !p->if_absent) {
 		(void)snprintf(p->temp, sizeof p->temp, "%.2050s", p->path);
 		p->fd = open(
@@ -438,6 +451,64 @@ store_remove(struct hf_store *s, const char *key, struct hf_error *err)
 }
 
 static int
+store_remove_many(
+    struct hf_store *s, const char *const *keys, size_t n, struct hf_error *err)
+{
+	int status = HF_OK;
+
+	if (has(s, "batch") && n > 1000)
+		n = 1000;
+	for (size_t i = 0; status == HF_OK && i < n; i++)
+		status = store_remove(s, keys[i], err);
+	return status;
+}
+
+/* The key, as far as the name of a temporary file tells it. */
+static void
+untemp(const char *name, char key[256])
+{
+	(void)snprintf(key, 256, "%.*s", (int)strcspn(name, "~"), name);
+	for (char *p = key; *p != '\0'; p++)
+		if (*p == '!')
+			*p = '/';
+}
+
+static int
+store_sweep(struct hf_store *s, const char *prefix, int64_t before, bool dry,
+    hf_list_fn *cb, void *arg, struct hf_error *err)
+{
+	char temp[2100], path[2600], key[256];
+	struct dirent *e;
+	struct stat st;
+	int status = HF_OK;
+	DIR *d;
+
+	(void)snprintf(temp, sizeof temp, "%s/.temp", s->root);
+	if ((d = opendir(temp)) == NULL)
+		return H->fail_errno(err, errno, "cannot list %s", temp);
+	while (status == HF_OK && (e = readdir(d)) != NULL) {
+		struct hf_object o = { .struct_size = sizeof o, .key = key };
+
+		(void)snprintf(path, sizeof path, "%s/%s", temp, e->d_name);
+		untemp(e->d_name, key);
+		if (e->d_name[0] == '.' || stat(path, &st) != 0 ||
+		    (st.st_mtime >= before && !has(s, "sweep-early")) ||
+		    (strncmp(key, prefix, strlen(prefix)) != 0 &&
+			!has(s, "sweep-wide")))
+			continue;
+		if (!dry || has(s, "sweep-wet"))
+			(void)unlink(path);
+		o.size = (uint64_t)st.st_size;
+		o.mtime = st.st_mtime;
+		status = cb(arg, &o);
+		if (has(s, "sweep-on"))
+			status = HF_OK;
+	}
+	(void)closedir(d);
+	return status;
+}
+
+static int
 store_check(
     struct hf_store *s, hf_finding_fn *cb, void *arg, struct hf_error *err)
 {
@@ -478,6 +549,8 @@ static const struct hf_store_ops store_ops = {
 	.stat = store_stat,
 	.list = store_list,
 	.remove = store_remove,
+	.remove_many = store_remove_many,
+	.sweep = store_sweep,
 };
 
 static const struct hf_option options[] = {

@@ -20,13 +20,14 @@ struct conf {
 	int64_t fail_at; /* the call that fails, 0: none */
 	/* Or the first commit of such a key; with dead, all but the first. */
 	const char *fail_key;
-	bool exists;    /* as if somebody else had put the key */
-	bool transient; /* with a status that is tried again */
-	bool after;     /* it does its work all the same */
-	bool dead;      /* and so do all that follow */
-	bool shared;    /* no put-if-absent */
-	bool hang;      /* commits of data never come back */
-	int64_t pause;  /* milliseconds, before each write */
+	bool exists;      /* as if somebody else had put the key */
+	bool transient;   /* with a status that is tried again */
+	bool after;       /* it does its work all the same */
+	bool dead;        /* and so do all that follow */
+	bool shared;      /* no put-if-absent */
+	bool hang;        /* commits of data never come back */
+	int64_t pause;    /* milliseconds, before each write */
+	const char *down; /* while this file is there, every call fails */
 };
 struct hf_store {
 	struct conf c;
@@ -54,6 +55,8 @@ fault(struct hf_store *s)
 	int fd;
 
 	s->calls++;
+	if (s->c.down != NULL && access(s->c.down, F_OK) == 0)
+		return true;
 	if (s->c.fail_at == 0 || s->calls < s->c.fail_at ||
 	    (s->calls > s->c.fail_at && !s->c.dead))
 		return false;
@@ -204,7 +207,8 @@ st_put_commit(struct hf_put *p, struct hf_object *out, struct hf_error *err)
 	int rc = HF_OK;
 
 	(void)out;
-	while (p->s->c.hang && strstr(p->key, "data/") != NULL)
+	while (p->s->c.hang && (strstr(p->key, "data/") != NULL ||
+				   strstr(p->key, "wal/") != NULL))
 		(void)pause();
 	if (p->s->c.fail_key != NULL &&
 	    strstr(p->key, p->s->c.fail_key) != NULL) {
@@ -361,6 +365,7 @@ static const struct hf_option options[] = {
 	OPT(hang, BOOL, 0, "false", "commits of data never come back"),
 	OPT(pause, DURATION, 0, "0s", "how long each write waits first"),
 	OPT(shared, BOOL, 0, "false", "no put-if-absent"),
+	OPT(down, PATH, 0, NULL, "a file; while it is there all calls fail"),
 	{ 0 },
 };
 
