@@ -21,6 +21,11 @@ struct conn {
 	const atomic_bool *stop;
 	int version; /* of the server: 150004 */
 	bool superuser;
+	bool replication; /* by conn_open_replication */
+	/* Called for notices and warnings, with the next.  NULL, or its answer
+	 * is false: they go into the debug log. */
+	bool (*notice)(void *arg, const PGresult *);
+	void *notice_arg;
 	char label[128]; /* for messages: "database shop on db:5432" */
 
 	/* Of conn*.c alone. */
@@ -49,6 +54,10 @@ struct conn {
 int
 conn_open(const struct hf_ctx *, const struct conninfo *, const char *dbname,
     const char *encoding, struct conn **, struct hf_error *);
+/* To the database that info names, or, for what concerns the whole server, to
+ * one that is there nearly always. */
+int conn_open_any(const struct hf_ctx *, const struct conninfo *,
+    struct conn **, struct hf_error *);
 /* Cancels what still runs, then disconnects. */
 void conn_close(struct conn *);
 
@@ -82,6 +91,35 @@ int conn_copy_write(struct conn *, const char *, size_t len, struct hf_error *);
 int
 conn_copy_end(struct conn *, const char *why, int64_t *rows, struct hf_error *);
 
+/* A connection that a walsender serves (physical replication): it knows no
+ * SQL, so that the session is as the server has it, only that a silent peer is
+ * noticed.  label: "replication on db:5432".  Failures as those of conn_open;
+ * no right to replicate and no entry for "replication" in pg_hba.conf have
+ * hints of their own.  Once something was cancelled on it, close it. */
+int conn_open_replication(const struct hf_ctx *, const struct conninfo *,
+    struct conn **, struct hf_error *);
+
+/* Commands of that protocol, which have several results, and streams.
+ *
+ * conn_send, then conn_result until *res is NULL.  A result that begins a COPY
+ * (PGRES_COPY_OUT, PGRES_COPY_BOTH) is followed by conn_stream_read to HF_EOF,
+ * of a COPY_BOTH also by conn_stream_end, and then by the next conn_result. */
+int conn_send(struct conn *, struct hf_error *, const char *command);
+/* Failures of the server are returned as such.  PQclear it. */
+int conn_result(struct conn *, PGresult **, struct hf_error *);
+/* The next message of the COPY, to be freed with PQfreemem.  HF_OK with *data
+ * NULL: none came within wait milliseconds (0: only look; < 0: no limit).
+ * HF_EOF: the server ended the COPY; whether it went well says the next
+ * conn_result.  A lost connection is a failure, never an end. */
+int conn_stream_read(
+    struct conn *, int64_t wait, char **data, size_t *len, struct hf_error *);
+/* One message to the server, sent before this returns. */
+int
+conn_stream_write(struct conn *, const void *, size_t len, struct hf_error *);
+/* We send no more.  What the server still sends is read until its end and
+ * forgotten. */
+int conn_stream_end(struct conn *, struct hf_error *);
+
 /* Record a failure from a result (NULL: from the connection): status by
  * SQLSTATE, notes "sqlstate", "detail", "where", and a hint: the server's, or
  * ours for the ones that users meet.  Returns the status.  "fmt" comes first:
@@ -90,6 +128,9 @@ int conn_fail(struct conn *, const PGresult *, struct hf_error *,
     const char *fmt, ...) HF_PRINTF(4, 5);
 /* The SQLSTATE of the last failure of this connection, "" when it had none. */
 const char *conn_sqlstate(const struct conn *);
+
+/* Milliseconds, of a clock that never goes back. */
+int64_t conn_now(void);
 
 /* The one table of SQLSTATEs to statuses; see sqlstate.h. */
 int conn_status(const char *sqlstate);

@@ -126,6 +126,8 @@ conn_notice(void *arg, const PGresult *res)
 	char text[512];
 
 	c->notices++;
+	if (c->notice != NULL && c->notice(c->notice_arg, res))
+		return;
 	conn_clean(text, sizeof text, PQresultErrorMessage(res));
 	H->log(
 	    c->ctx, HF_LOG_DEBUG, "postgres.notice", "%s: %s", c->label, text);

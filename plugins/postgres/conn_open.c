@@ -63,7 +63,8 @@ refused(struct conn *c, const char *message, struct hf_error *err)
 
 	said = find_state(message, c->sqlstate);
 	reason(text, sizeof text, message, said);
-	why = sqlstate_refusal(c->sqlstate, message);
+	why = (c->replication ? sqlstate_refusal_replication
+			      : sqlstate_refusal)(c->sqlstate, message);
 	rc = H->fail(err, why.status, "%s: %s: %s", c->label, why.what, text);
 	if (c->sqlstate[0] != '\0')
 		H->fail_note(err, "sqlstate", c->sqlstate);
@@ -79,9 +80,13 @@ make_label(struct conn *c)
 	const char *port = PQport(c->pg);
 	char text[512];
 
-	(void)snprintf(text, sizeof text, "database %s on %s:%s",
-	    db == NULL ? "" : db, host == NULL ? "" : host,
-	    port == NULL ? "" : port);
+	if (c->replication)
+		(void)snprintf(text, sizeof text, "replication on %s:%s",
+		    host == NULL ? "" : host, port == NULL ? "" : port);
+	else
+		(void)snprintf(text, sizeof text, "database %s on %s:%s",
+		    db == NULL ? "" : db, host == NULL ? "" : host,
+		    port == NULL ? "" : port);
 	conn_clean(c->label, sizeof c->label, text);
 }
 
@@ -133,6 +138,33 @@ poll_connect(struct conn *c, struct hf_error *err)
 	return HF_OK;
 }
 
+/* A walsender knows no SET, so by options.  tcp_user_timeout: see
+ * expect_silence; the rest of what we expect of a server is for a session that
+ * can be idle. */
+static int
+set_replication(struct conninfo *info, struct hf_error *err)
+{
+	const char *theirs = conninfo_get(info, "options");
+	struct text t = { 0 };
+	int rc;
+
+	if (theirs == NULL)
+		theirs = getenv("PGOPTIONS");
+	text_addf(&t, "%s%s-c tcp_user_timeout=0", theirs == NULL ? "" : theirs,
+	    theirs == NULL ? "" : " ");
+	if ((rc = text_ok(&t, err)) == HF_OK)
+		rc = conninfo_set(info, "options", text_get(&t), err);
+	text_free(&t);
+	if (rc == HF_OK)
+		rc = conninfo_set(info, "replication", "true", err);
+	/* What .pgpass has for it; the server does not look at it. */
+	if (rc == HF_OK)
+		rc = conninfo_set(info, "dbname", "replication", err);
+	if (rc == HF_OK)
+		rc = conninfo_set(info, "client_encoding", "UTF8", err);
+	return rc;
+}
+
 static int
 start(struct conn *c, const struct conninfo *info, const char *dbname,
     struct hf_error *err)
@@ -145,6 +177,8 @@ start(struct conn *c, const struct conninfo *info, const char *dbname,
 		return rc;
 	if (dbname != NULL)
 		rc = conninfo_set(copy, "dbname", dbname, err);
+	if (rc == HF_OK && c->replication)
+		rc = set_replication(copy, err);
 	if (rc == HF_OK) {
 		conninfo_params(copy, &keywords, &values);
 		c->pg = PQconnectStartParams(keywords, values, 0);
@@ -270,9 +304,11 @@ make_predictable(struct conn *c, const char *encoding, struct hf_error *err)
 	return rc == HF_OK ? expect_silence(c, err) : rc;
 }
 
-int
-conn_open(const struct hf_ctx *ctx, const struct conninfo *info,
-    const char *dbname, const char *encoding, struct conn **out,
+/* Connected, and of a version that we know; the session is still as the server
+ * has it. */
+static int
+open_raw(const struct hf_ctx *ctx, const struct conninfo *info,
+    const char *dbname, bool replication, struct conn **out,
     struct hf_error *err)
 {
 	const char *super;
@@ -283,6 +319,7 @@ conn_open(const struct hf_ctx *ctx, const struct conninfo *info,
 	if ((c = calloc(1, sizeof *c)) == NULL)
 		return postgres_nomem(err);
 	c->ctx = ctx;
+	c->replication = replication;
 	if ((rc = start(c, info, dbname, err)) != HF_OK)
 		goto err0;
 	c->version = PQserverVersion(c->pg);
@@ -300,13 +337,49 @@ conn_open(const struct hf_ctx *ctx, const struct conninfo *info,
 		rc = conn_fail(c, NULL, err, "%s", c->label);
 		goto err0;
 	}
-	if ((rc = make_predictable(c, encoding, err)) != HF_OK)
-		goto err0;
 	*out = c;
 	return HF_OK;
 err0:
 	conn_close(c);
 	return rc;
+}
+
+int
+conn_open(const struct hf_ctx *ctx, const struct conninfo *info,
+    const char *dbname, const char *encoding, struct conn **out,
+    struct hf_error *err)
+{
+	struct conn *c;
+	int rc;
+
+	*out = NULL;
+	if ((rc = open_raw(ctx, info, dbname, false, &c, err)) != HF_OK)
+		return rc;
+	if ((rc = make_predictable(c, encoding, err)) != HF_OK) {
+		conn_close(c);
+		return rc;
+	}
+	*out = c;
+	return HF_OK;
+}
+
+int
+conn_open_any(const struct hf_ctx *ctx, const struct conninfo *info,
+    struct conn **out, struct hf_error *err)
+{
+	static const char *const others[] = { "postgres", "template1" };
+	int rc = conn_open(ctx, info, NULL, NULL, out, err);
+
+	for (size_t i = 0; rc == HF_E_NOTFOUND && i < 2; i++)
+		rc = conn_open(ctx, info, others[i], NULL, out, err);
+	return rc;
+}
+
+int
+conn_open_replication(const struct hf_ctx *ctx, const struct conninfo *info,
+    struct conn **out, struct hf_error *err)
+{
+	return open_raw(ctx, info, NULL, true, out, err);
 }
 
 void

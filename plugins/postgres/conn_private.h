@@ -4,6 +4,7 @@
  *   conn_open.c  connecting, the session, closing
  *   conn.c       statements
  *   conn_copy.c  COPY
+ *   conn_stream.c  commands of a walsender, and their streams
  *   conn_wire.c  sending and receiving; a connection never blocks
  *   conn_fail.c  what is said when something failed
  */
@@ -12,12 +13,12 @@
 
 #include "conn.h"
 
-/* Milliseconds, of a clock that never goes back. */
-int64_t conn_now(void);
 bool conn_stopped(const struct conn *);
 /* Wait a moment at most, after which to look at conn_stopped again.  What
  * came; 0: nothing, which is no failure. */
 short conn_wait(const struct conn *, short events);
+/* The same, for ms at most (which is no longer than that moment). */
+short conn_wait_for(const struct conn *, short events, int64_t ms);
 /* Take in what came.  false: the connection was lost. */
 bool conn_receive(const struct conn *);
 /* The same during COPY FROM STDIN, in which a server says nothing but notices,
@@ -28,6 +29,8 @@ bool conn_hear(struct conn *);
 /* Send what waits to be sent.  HF_OK; HF_E_CANCELLED (nothing recorded); or
  * HF_E_IO: lost, and what libpq has to say will be in the next result. */
 int conn_flush(struct conn *);
+/* The next result, NULL after the last; HF_E_CANCELLED (nothing recorded). */
+int conn_next(struct conn *, PGresult **);
 /* What came of sending: all results to the last, which is kept.  A COPY is
  * left where it begins. */
 int conn_collect(struct conn *, PGresult **, struct hf_error *);

@@ -26,11 +26,19 @@ conn_stopped(const struct conn *c)
 }
 
 short
-conn_wait(const struct conn *c, short events)
+conn_wait_for(const struct conn *c, short events, int64_t ms)
 {
 	struct pollfd p = { .fd = PQsocket(c->pg), .events = events };
 
-	return poll(&p, 1, TICK) > 0 ? p.revents : 0;
+	if (ms < 0 || ms > TICK)
+		ms = TICK;
+	return poll(&p, 1, (int)ms) > 0 ? p.revents : 0;
+}
+
+short
+conn_wait(const struct conn *c, short events)
+{
+	return conn_wait_for(c, events, TICK);
 }
 
 /* A TLS record can hold more than libpq takes at once, and poll() knows nothing
@@ -76,9 +84,8 @@ conn_flush(struct conn *c)
 	return left == 0 ? HF_OK : HF_E_IO;
 }
 
-/* The next result, NULL after the last. */
-static int
-next_result(struct conn *c, PGresult **res)
+int
+conn_next(struct conn *c, PGresult **res)
 {
 	*res = NULL;
 	while (PQisBusy(c->pg)) {
@@ -137,7 +144,10 @@ conn_cancel(struct conn *c)
 		H->log(c->ctx, HF_LOG_DEBUG, "postgres.cancel",
 		    "%s: cannot cancel: %s", c->label, why);
 	PQfreeCancel(request);
-	drain(c);
+	/* A walsender may have gigabytes to send before it looks. */
+	if (!c->replication)
+		drain(c);
+	c->copying = false;
 }
 
 int
@@ -157,7 +167,7 @@ conn_collect(struct conn *c, PGresult **out, struct hf_error *err)
 	if ((rc = conn_flush(c)) == HF_E_CANCELLED)
 		return conn_cancelled(c, err);
 	for (;;) {
-		if ((rc = next_result(c, &res)) != HF_OK) {
+		if ((rc = conn_next(c, &res)) != HF_OK) {
 			PQclear(kept);
 			return conn_cancelled(c, err);
 		}

@@ -2,10 +2,13 @@
 /* The descriptor: options, and the engine's table. */
 #include "postgres.h"
 
+#include "base/base.h"
 #include "dump/dump.h"
 #include "inspect/inspect.h"
 #include "inspect/server.h"
 #include "load/load.h"
+#include "recover/recover.h"
+#include "wal/wal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +34,78 @@ engine_close(struct hf_engine *e)
 	free(e);
 }
 
+/* ---- which mode ---- */
+
+static bool
+physical(const struct hf_engine *e)
+{
+	return strcmp(e->conf.mode, "physical") == 0;
+}
+
+static int
+engine_check(
+    struct hf_engine *e, hf_finding_fn *fn, void *arg, struct hf_error *err)
+{
+	return (physical(e) ? base_check : inspect_source)(e, fn, arg, err);
+}
+
+static int
+engine_backup(struct hf_engine *e, const struct hf_request *req,
+    struct hf_out *out, struct hf_error *err)
+{
+	if (req->kind == HF_KIND_LOG)
+		return wal_follow(e, req, out, err);
+	return (physical(e) ? base_backup : dump_run)(e, req, out, err);
+}
+
+/* What is restored decides, and not how the next backup is to be made. */
+static bool
+was_physical(struct hf_in *in)
+{
+	const char *mode = in == NULL ? NULL : H->in_fact(in, BASE_FACT_MODE);
+
+	return mode != NULL && strcmp(mode, "physical") == 0;
+}
+
+static int
+engine_restore(struct hf_engine *e, const struct hf_request *req,
+    struct hf_in *const *in, size_t n, struct hf_error *err)
+{
+	if (n > 0 && was_physical(in[0]))
+		return recover_run(e, req, in, n, err);
+	return load_run(e, req, in, n, err);
+}
+
+static int
+engine_scratch(struct hf_engine *e, const char *dir, char *target, size_t cap,
+    struct hf_error *err)
+{
+	return (physical(e) ? recover_scratch : inspect_scratch)(
+	    e, dir, target, cap, err);
+}
+
+static int
+engine_inspect(struct hf_engine *e, const char *target, struct hf_in *in,
+    hf_finding_fn *fn, void *arg, struct hf_error *err)
+{
+	return (physical(e) ? recover_inspect : inspect_target)(
+	    e, target, in, fn, arg, err);
+}
+
+static int
+engine_query(struct hf_engine *e, const char *target, const char *sql,
+    char *value, size_t cap, struct hf_error *err)
+{
+	return (physical(e) ? recover_query : inspect_query)(
+	    e, target, sql, value, cap, err);
+}
+
+static void
+engine_discard(struct hf_engine *e, const char *target)
+{
+	(physical(e) ? recover_discard : inspect_discard)(e, target);
+}
+
 #define CONF(field) offsetof(struct conf, field)
 static const struct hf_option options[] = {
 	{ "conninfo", HF_OPT_STRING, 0, CONF(conninfo), NULL, NULL,
@@ -39,8 +114,9 @@ static const struct hf_option options[] = {
 	    "variables, service files and .pgpass" },
 	{ "password", HF_OPT_STRING, HF_OPT_SECRET, CONF(password), NULL, NULL,
 	    "the password, where .pgpass or PGPASSWORD is not used" },
-	{ "mode", HF_OPT_ENUM, 0, CONF(mode), "logical", "logical",
-	    "logical: one consistent dump of each database as SQL" },
+	{ "mode", HF_OPT_ENUM, 0, CONF(mode), "logical", "logical|physical",
+	    "logical: one consistent dump of each database as SQL; physical: "
+	    "the whole server's files, and with wal.* any moment since" },
 	{ "databases", HF_OPT_STRING, HF_OPT_LIST, CONF(databases), NULL, NULL,
 	    "the databases, or \"*\" for all that are no templates; default: "
 	    "the one that conninfo names" },
@@ -78,6 +154,24 @@ static const struct hf_option options[] = {
 	    "private one that it starts" },
 	{ "run_as", HF_OPT_STRING, 0, CONF(run_as), "postgres", NULL,
 	    "the user of a private server when Holdfast runs as root" },
+	{ "wal.stream", HF_OPT_BOOL, 0, CONF(wal.stream), "false", NULL,
+	    "mode physical: \"holdfast run\" follows a replication slot" },
+	{ "wal.push", HF_OPT_BOOL, 0, CONF(wal.push), "false", NULL,
+	    "mode physical: archive_command is \"holdfast wal push\"" },
+	{ "wal.slot", HF_OPT_STRING, 0, CONF(wal.slot), "holdfast", NULL,
+	    "the replication slot, created when it is not there" },
+	{ "wal.flush", HF_OPT_DURATION, 0, CONF(wal.flush), "5s", NULL,
+	    "how often the part of a segment that has arrived is stored" },
+	{ "wal.jobs", HF_OPT_INT, 0, CONF(wal.jobs), "4", "1..64",
+	    "segments that are pushed or fetched at once" },
+	{ "wal.wait", HF_OPT_DURATION, 0, CONF(wal.wait), "1m", NULL,
+	    "how long a backup waits for the WAL it needs to be archived" },
+	{ "checkpoint", HF_OPT_ENUM, 0, CONF(checkpoint), "fast", "fast|spread",
+	    "mode physical: how the checkpoint before the backup is made" },
+	{ "max_rate", HF_OPT_SIZE, 0, CONF(max_rate), NULL, NULL,
+	    "mode physical: bytes a second that the server sends at most" },
+	{ "verify_checksums", HF_OPT_BOOL, 0, CONF(verify_checksums), "true",
+	    NULL, "mode physical: the server checks its page checksums" },
 	{ NULL, 0, 0, 0, NULL, NULL, NULL },
 };
 
@@ -112,40 +206,130 @@ static const struct hf_option restore_options[] = {
 	{ "maintenance_work_mem", HF_OPT_SIZE, 0, RESTORE(maintenance_work_mem),
 	    "256MiB", NULL,
 	    "memory for building each index; 0: what the server has set" },
+	{ "lsn", HF_OPT_STRING, 0, RESTORE(lsn), NULL, NULL,
+	    "mode physical: recover to this position, 16/B374D848" },
+	{ "xid", HF_OPT_STRING, 0, RESTORE(xid), NULL, NULL,
+	    "mode physical: recover to this transaction" },
+	{ "name", HF_OPT_STRING, 0, RESTORE(name), NULL, NULL,
+	    "mode physical: recover to this restore point" },
+	{ "target", HF_OPT_ENUM, 0, RESTORE(target), NULL, "latest|immediate",
+	    "mode physical: all the WAL there is (default), or the end of the "
+	    "backup" },
+	{ "timeline", HF_OPT_STRING, 0, RESTORE(timeline), "latest", NULL,
+	    "mode physical: latest, current or a number" },
+	{ "inclusive", HF_OPT_BOOL, 0, RESTORE(inclusive), "true", NULL,
+	    "mode physical: false: stop before what the target names" },
+	{ "action", HF_OPT_ENUM, 0, RESTORE(action), "pause",
+	    "pause|promote|shutdown",
+	    "mode physical: what the server does at the target" },
+	{ "tablespace", HF_OPT_STRING, HF_OPT_LIST, RESTORE(tablespace), NULL,
+	    NULL, "mode physical: \"OLD=NEW\", another folder for one" },
+	{ "restore_command", HF_OPT_STRING, 0, RESTORE(restore_command), NULL,
+	    NULL, "mode physical: instead of \"holdfast wal get\"" },
+	{ "archive_mode", HF_OPT_ENUM, 0, RESTORE(archive_mode), "keep",
+	    "keep|off",
+	    "mode physical: off: what the restored server writes is not "
+	    "archived, for a copy to look at" },
 	{ NULL, 0, 0, 0, NULL, NULL, NULL },
 };
 
+/* PostgreSQL's own rule. */
+static bool
+slot_name(const char *s)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
+	size_t n = strspn(s, allowed);
+
+	return n > 0 && n < 64 && s[n] == '\0';
+}
+
+/* What chooses a part of a server. */
+static const char *
+chosen(const struct conf *c)
+{
+	if (c->databases != NULL)
+		return "databases";
+	if (c->schemas != NULL || c->exclude_schemas != NULL)
+		return "schemas";
+	if (c->tables != NULL || c->exclude_tables != NULL)
+		return "tables";
+	return strcmp(c->content, "all") != 0 ? "content" : NULL;
+}
+
+static int
+validate(const void *conf, struct hf_error *err)
+{
+	const struct conf *c = conf;
+	const char *part = chosen(c);
+	bool files = strcmp(c->mode, "physical") == 0;
+
+	if (!files && (c->wal.stream || c->wal.push))
+		return postgres_fail_hint(err, HF_E_INVALID,
+		    "Set mode to \"physical\": WAL belongs to a copy of the "
+		    "server's files, and a dump cannot use it.",
+		    "wal.%s needs mode physical",
+		    c->wal.stream ? "stream" : "push");
+	if (files && part != NULL)
+		return postgres_fail_hint(err, HF_E_INVALID,
+		    "Leave it out; one database can be taken out of the "
+		    "backup when it is restored: -o database=NAME. Or use mode "
+		    "logical.",
+		    "%s cannot be chosen in mode physical, which copies the "
+		    "whole server",
+		    part);
+	if (c->wal.slot != NULL && !slot_name(c->wal.slot))
+		return postgres_fail_hint(err, HF_E_INVALID,
+		    "Lower-case letters, digits and _, 63 at most.",
+		    "wal.slot: \"%s\" cannot be the name of a slot",
+		    c->wal.slot);
+	if (c->wal.flush < 100)
+		return H->fail(err, HF_E_INVALID, "wal.flush: at least 100ms");
+	return HF_OK;
+}
+
 static const struct hf_engine_ops engine = {
 	.struct_size = sizeof engine,
-	.kinds = HF_KIND_FULL,
+	.kinds = HF_KIND_FULL | HF_KIND_LOG,
 	.open = engine_open,
 	.close = engine_close,
-	.check = inspect_source,
-	.backup = dump_run,
-	.restore = load_run,
-	.scratch = inspect_scratch,
-	.inspect = inspect_target,
-	.query = inspect_query,
-	.discard = inspect_discard,
+	.check = engine_check,
+	.backup = engine_backup,
+	.restore = engine_restore,
+	.scratch = engine_scratch,
+	.inspect = engine_inspect,
+	.query = engine_query,
+	.discard = engine_discard,
 	.restore_options = restore_options,
 	.restore_conf_size = sizeof(struct restore_conf),
 	.flags = HF_ENGINE_SERVER,
 	.by_hand = "psql -d NEW",
+	.log_kinds = wal_kinds,
+	.log_push = wal_push,
+	.log_get = wal_get,
+	.log_ahead = wal_ahead,
+	.log_reach = wal_reach,
+	.log_spans = wal_spans,
+	.log_verify = wal_verify,
+	.log_surplus = wal_surplus,
 };
 
 static const struct hf_plugin plugin = {
 	HF_PLUGIN_INIT,
-	.min_host_minor = 1,
+	.min_host_minor = 2,
 	.threads = HF_THREADS_HANDLE,
 	.name = "postgres",
 	.version = "0.1.0",
-	.summary = "PostgreSQL databases, as SQL, with parallel COPY",
-	.help = "Dumps one or all databases of a server in one snapshot each, "
-		"without stopping anybody: definitions by pg_dump, rows by "
-		"COPY on several connections, large tables in parts. What is "
-		"stored can be restored with psql alone.",
+	.summary = "PostgreSQL: databases as SQL, or servers with their WAL",
+	.help = "Mode logical dumps one or all databases of a server in one "
+		"snapshot each, without stopping anybody: definitions by "
+		"pg_dump, rows by COPY on several connections, large tables in "
+		"parts. What is stored can be restored with psql alone. Mode "
+		"physical takes the server's files over a replication "
+		"connection and archives its WAL, and restores any moment "
+		"since.",
 	.options = options,
 	.conf_size = sizeof(struct conf),
+	.validate = validate,
 	.engine = &engine,
 };
 

@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The postgres engine: what its files share.
  *
+ * mode logical:
  *   dump/     backup: one snapshot, DDL by pg_dump, rows by parallel COPY
  *   load/     restore: a database built beside its target, then renamed
  *   inspect/  looking: at a source, at a restored copy, in a private server
+ * mode physical:
+ *   base/     backup: the server's tar files over a replication connection
+ *   wal/      the log: pushed, followed, fetched, checked
+ *   recover/  restore: a data directory that recovers to a moment, or one
+ *             database out of it (by dump/ and load/)
  *   (here)    connections, child programs, SQL text, names, the stored layout
  *
- * A lower file never includes one of dump/, load/ or inspect/; load/ includes
- * nothing of dump/ and the other way round.
+ * A lower file never includes one of the folders; base/ and wal/ include
+ * nothing of the others (but wal/ asks recover/ for a target), load/ nothing of
+ * dump/ and the other way round.
  */
 #ifndef HF_POSTGRES_POSTGRES_H
 #define HF_POSTGRES_POSTGRES_H
@@ -21,7 +28,7 @@ extern const struct hf_host *H;
 struct conf {
 	const char *conninfo; /* keywords or URI; NULL: libpq's defaults */
 	const char *password; /* secret */
-	const char *mode;     /* "logical" */
+	const char *mode;     /* "logical" or "physical" */
 	/* NULL: the one that conninfo names.  "*": all that allow connections
 	 * and are no templates. */
 	const char *const *databases;
@@ -40,6 +47,19 @@ struct conf {
 	 * else the conninfo of one that may get throw-away databases. */
 	const char *scratch;
 	const char *run_as; /* user of a private server when we are root */
+
+	/* mode physical */
+	struct {
+		bool stream;      /* holdfast run follows a slot */
+		bool push;        /* archive_command is holdfast wal push */
+		const char *slot; /* default "holdfast" */
+		int64_t flush;    /* milliseconds between pieces, default 5 s */
+		int64_t jobs;     /* segments at once, default 4 */
+		int64_t wait;     /* for a backup's WAL to be archived, 1 min */
+	} wal;
+	const char *checkpoint; /* "fast" (default) or "spread" */
+	int64_t max_rate;       /* bytes a second; 0: none */
+	bool verify_checksums;  /* of pages, by the server; default true */
 };
 
 /* holdfast restore -o */
@@ -58,6 +78,16 @@ struct restore_conf {
 	const char *check;
 	int64_t jobs;                 /* 0: max_streams */
 	int64_t maintenance_work_mem; /* bytes, for each; 0: the server's */
+
+	/* mode physical; see recover/recover.h */
+	const char *lsn, *xid, *name;
+	const char *target;   /* "latest" or "immediate" */
+	const char *timeline; /* "latest" (default), "current" or a number */
+	bool inclusive;       /* default true */
+	const char *action;   /* "pause" (default), "promote", "shutdown" */
+	const char *const *tablespace; /* "OLD=NEW" */
+	const char *restore_command;   /* instead of ours */
+	const char *archive_mode;      /* "keep" (default) or "off" */
 };
 
 struct hf_engine {

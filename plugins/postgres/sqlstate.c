@@ -108,10 +108,27 @@ sqlstate_hint(const char *sqlstate, const char *message)
 /* Either may be "": the first entry counts of which both fit.  Words of the
  * server (those with a code) only make a case finer, since it may speak
  * another language; words of libpq are English, as this program's locale. */
-static const struct {
+struct refusal {
 	const char *code, *words;
 	struct sqlstate_refusal refusal;
-} refusals[] = {
+};
+
+static const struct refusal of_replication[] = {
+	{ "28", "pg_hba.conf",
+	    { HF_E_DENIED, "pg_hba.conf has no line for replication",
+		"Add a line to it, \"host replication ROLE ADDRESS "
+		"scram-sha-256\" (\"all\" as database does not cover it), then "
+		"SELECT pg_reload_conf()." } },
+	{ "42501", "",
+	    { HF_E_DENIED, "the role has no right to replicate",
+		"ALTER ROLE ... REPLICATION gives it." } },
+	{ "53300", "max_wal_senders",
+	    { HF_E_TRANSIENT, "all of max_wal_senders are in use",
+		"ALTER SYSTEM SET max_wal_senders = ... and a restart of the "
+		"server allow more; pg_stat_replication says who has them." } },
+};
+
+static const struct refusal refusals[] = {
 	{ "28P01", "",
 	    { HF_E_DENIED, "wrong password, or no such role",
 		"Set the option \"password\", PGPASSWORD or a line in "
@@ -203,25 +220,44 @@ static const struct {
 		"Check conninfo and the PG* variables." } },
 };
 
+static const struct sqlstate_refusal *
+look_up(const struct refusal *table, size_t n, const char *sqlstate,
+    const char *message)
+{
+	for (size_t i = 0; i < n; i++) {
+		const char *code = table[i].code;
+
+		if ((code[0] == '\0') != (sqlstate[0] == '\0') ||
+		    strncmp(sqlstate, code, strlen(code)) != 0)
+			continue;
+		if (strstr(message, table[i].words) != NULL)
+			return &table[i].refusal;
+	}
+	return NULL;
+}
+
 struct sqlstate_refusal
 sqlstate_refusal(const char *sqlstate, const char *message)
 {
 	static const struct sqlstate_refusal other = { HF_E_TRANSIENT,
 		"no connection", "Look at the server's log." };
-	size_t i;
+	const struct sqlstate_refusal *why = look_up(
+	    refusals, sizeof refusals / sizeof *refusals, sqlstate, message);
 
-	for (i = 0; i < sizeof refusals / sizeof *refusals; i++) {
-		const char *code = refusals[i].code;
-
-		if ((code[0] == '\0') != (sqlstate[0] == '\0') ||
-		    strncmp(sqlstate, code, strlen(code)) != 0)
-			continue;
-		if (strstr(message, refusals[i].words) != NULL)
-			return refusals[i].refusal;
-	}
+	if (why != NULL)
+		return *why;
 	if (sqlstate[0] != '\0')
 		return (struct sqlstate_refusal){ sqlstate_status(sqlstate),
 			"the server refuses",
 			sqlstate_hint(sqlstate, message) };
 	return other;
+}
+
+struct sqlstate_refusal
+sqlstate_refusal_replication(const char *sqlstate, const char *message)
+{
+	const struct sqlstate_refusal *why = look_up(of_replication,
+	    sizeof of_replication / sizeof *of_replication, sqlstate, message);
+
+	return why != NULL ? *why : sqlstate_refusal(sqlstate, message);
 }

@@ -24,5 +24,8 @@ struct sqlstate_refusal {
 };
 struct sqlstate_refusal
 sqlstate_refusal(const char *sqlstate, const char *message);
+/* The same of a connection for replication. */
+struct sqlstate_refusal
+sqlstate_refusal_replication(const char *sqlstate, const char *message);
 
 #endif

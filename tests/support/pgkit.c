@@ -218,16 +218,16 @@ serve(struct pgkit *p)
 }
 
 static void
-make_data(struct pgkit *p)
+make_data(struct pgkit *p, bool physical)
 {
 	static const char settings[] =
 	    "fsync = off\nlisten_addresses = '127.0.0.1'\n"
 	    "max_connections = 50\nshared_buffers = 32MB\n"
-	    "max_wal_senders = 0\nwal_level = minimal\n"
 	    "log_min_messages = fatal\n";
 	char data[96], path[128];
 	char *argv[] = { "initdb", "-D", data, "-A", "trust", "-U", "postgres",
-		"-E", "UTF8", "--locale=C.UTF-8", "-N", NULL };
+		"-E", "UTF8", "--locale=C.UTF-8", "-N",
+		physical ? "--data-checksums" : NULL, NULL };
 	int log = open_log(p);
 	FILE *f;
 
@@ -241,24 +241,34 @@ make_data(struct pgkit *p)
 	(void)snprintf(path, sizeof path, "%s/postgresql.conf", data);
 	assert_non_null(f = fopen(path, "ae"));
 	(void)fputs(settings, f);
+	(void)fputs(physical ? "max_wal_senders = 8\nwal_level = replica\n"
+			     : "max_wal_senders = 0\nwal_level = minimal\n",
+	    f);
 	assert_int_equal(fclose(f), 0);
 }
 
-int
-pgkit_start(struct pgkit *p)
+static void
+make_folder(struct pgkit *p)
 {
 	const struct passwd *pw;
-	int tries;
 
-	memset(p, 0, sizeof *p);
-	if (!find_server(p))
-		return 77;
 	(void)snprintf(p->dir, sizeof p->dir, "/tmp/hf-pg-XXXXXX");
 	assert_non_null(mkdtemp(p->dir));
 	assert_int_equal(chmod(p->dir, 0755), 0);
 	if ((pw = server_user()) != NULL)
 		assert_int_equal(chown(p->dir, pw->pw_uid, pw->pw_gid), 0);
-	make_data(p);
+}
+
+static int
+start_server(struct pgkit *p, bool physical)
+{
+	int tries;
+
+	memset(p, 0, sizeof *p);
+	if (!find_server(p))
+		return 77;
+	make_folder(p);
+	make_data(p, physical);
 	for (tries = 0; tries < 3; tries++) {
 		p->port = free_port();
 		if (serve(p))
@@ -273,6 +283,35 @@ pgkit_start(struct pgkit *p)
 		    (int)(pgkit_int(p, "postgres", "SHOW server_version_num") /
 			  10000);
 	return 0;
+}
+
+void
+pgkit_beside(const struct pgkit *p, struct pgkit *other)
+{
+	*other = *p;
+	other->pid = 0;
+	make_folder(other);
+	other->port = free_port();
+	(void)snprintf(
+	    other->hba, sizeof other->hba, "%s/data/pg_hba.conf", other->dir);
+}
+
+bool
+pgkit_try(struct pgkit *p)
+{
+	return serve(p);
+}
+
+int
+pgkit_start(struct pgkit *p)
+{
+	return start_server(p, false);
+}
+
+int
+pgkit_start_physical(struct pgkit *p)
+{
+	return start_server(p, true);
 }
 
 static int

@@ -24,11 +24,18 @@ struct pgkit {
  * else the newest of /usr/lib/postgresql).  Start it from the thread that
  * outlives it. */
 int pgkit_start(struct pgkit *);
+/* The same, with data checksums, for replication. */
+int pgkit_start_physical(struct pgkit *);
 /* Stop it and remove its folder. */
 void pgkit_stop(struct pgkit *);
 /* SIGINT (fast) or SIGQUIT (as a crash), and up again with the same data. */
 void pgkit_halt(struct pgkit *, int signal);
 void pgkit_resume(struct pgkit *);
+
+/* A folder for another one with the same programs, whose data/ the test makes;
+ * then pgkit_resume starts it, and pgkit_try says whether it could. */
+void pgkit_beside(const struct pgkit *, struct pgkit *);
+bool pgkit_try(struct pgkit *);
 
 /* "host=SOCKET port=N user=postgres dbname=DB", in a turning buffer of the
  * thread. */

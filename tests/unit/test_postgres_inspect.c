@@ -747,13 +747,13 @@ a_server_ends_with_a_killed_holder_and_the_next_start_clears_up(void **state)
 	*strrchr(folder, '/') = '\0';
 	assert_int_equal(stat(folder, &st), 0);
 
-	home_sweep(conf.run_as);
+	home_sweep("/var/tmp", conf.run_as);
 	assert_int_equal(stat(folder, &st), 0); /* it is in use */
 	assert_int_equal(kill(child, SIGKILL), 0);
 	assert_int_equal(waitpid(child, NULL, 0), child);
 	assert_true(gone_within(postmaster, 10000));
 	assert_int_equal(stat(folder, &st), 0);
-	home_sweep(conf.run_as);
+	home_sweep("/var/tmp", conf.run_as);
 	assert_int_equal(stat(folder, &st), -1);
 }
 

@@ -24,20 +24,6 @@ jobs(const struct conf *conf, const struct hf_request *r)
 	return n < 1 ? 1 : (unsigned)n;
 }
 
-/* To the database that the conninfo names, or, for what concerns the whole
- * server, to one that is there nearly always. */
-static int
-open_server(const struct hf_ctx *ctx, const struct conninfo *info, bool any,
-    struct conn **c, struct hf_error *err)
-{
-	static const char *const others[] = { "postgres", "template1" };
-	int rc = conn_open(ctx, info, NULL, NULL, c, err);
-
-	for (size_t i = 0; any && rc == HF_E_NOTFOUND && i < 2; i++)
-		rc = conn_open(ctx, info, others[i], NULL, c, err);
-	return rc;
-}
-
 static int
 dump_one(struct hf_engine *e, const struct hf_request *r, struct hf_out *out,
     const struct conninfo *info, const char *database, struct hf_error *err)
@@ -128,7 +114,9 @@ dump_run(struct hf_engine *e, const struct hf_request *r, struct hf_out *out,
 		    r->kind, r->flags);
 	if ((rc = conninfo_source(conf, &info, err)) != HF_OK)
 		return rc;
-	if ((rc = open_server(e->ctx, info, several, &c, err)) != HF_OK)
+	rc = several ? conn_open_any(e->ctx, info, &c, err)
+		     : conn_open(e->ctx, info, NULL, NULL, &c, err);
+	if (rc != HF_OK)
 		goto done;
 	if (strcmp(conf->content, "data") != 0 &&
 	    (rc = globals_store(e->ctx, conf, info, c, out, err)) != HF_OK)

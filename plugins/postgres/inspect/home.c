@@ -2,6 +2,7 @@
 #include "home.h"
 
 #include "postgres.h"
+#include "tree.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -21,48 +22,6 @@
 #define SOCKET_MAX 107 /* sun_path, without its NUL */
 #define SOCKET_NAME "/.s.PGSQL.5432"
 #define SWEEP_AGE 60 /* seconds: one without a lock may be in the making */
-#define DEPTH_MAX 16
-
-/* By descriptors, never by paths: root removes what another user owns, and
- * that user could put a link in the way. */
-static void
-remove_below(int fd, unsigned depth)
-{
-	struct dirent *entry;
-	DIR *d;
-
-	if (depth > DEPTH_MAX || (d = fdopendir(fd)) == NULL) {
-		(void)close(fd);
-		return;
-	}
-	while ((entry = readdir(d)) != NULL) {
-		const char *name = entry->d_name;
-		int below;
-
-		if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-			continue;
-		if (unlinkat(fd, name, 0) == 0)
-			continue;
-		below = openat(
-		    fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (below < 0)
-			continue;
-		remove_below(below, depth + 1);
-		(void)unlinkat(fd, name, AT_REMOVEDIR);
-	}
-	(void)closedir(d);
-}
-
-static void
-remove_tree(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-	if (fd < 0)
-		return;
-	remove_below(fd, 0);
-	(void)rmdir(path);
-}
 
 static int
 find_user(const char *run_as, struct passwd *pw, char *buf, size_t cap,
@@ -216,7 +175,7 @@ home_remove(struct home *h)
 {
 	for (int i = 0; i < 2; i++) {
 		if (h->roots[i][0] != '\0')
-			remove_tree(h->roots[i]);
+			tree_remove(AT_FDCWD, h->roots[i]);
 		h->roots[i][0] = '\0';
 		if (h->locks[i] >= 0)
 			(void)close(h->locks[i]);
@@ -266,30 +225,41 @@ sweep_one(const char *root, uid_t uid)
 		return;
 	if ((lock < 0 || flock(lock, LOCK_EX | LOCK_NB) == 0) &&
 	    !server_lives(root))
-		remove_tree(root);
+		tree_remove(AT_FDCWD, root);
 	if (lock >= 0)
 		(void)close(lock);
 }
 
-void
-home_sweep(const char *user)
+static void
+sweep_below(const char *dir, uid_t uid)
 {
-	char buf[4096], path[HOME_PATH];
-	struct passwd pw, *found = NULL;
+	char path[HOME_PATH];
 	struct dirent *entry;
-	uid_t uid = geteuid();
 	DIR *d;
+
+	if ((d = opendir(dir)) == NULL)
+		return;
+	while ((entry = readdir(d)) != NULL) {
+		if (strncmp(entry->d_name, PREFIX, sizeof PREFIX - 1) != 0 ||
+		    snprintf(path, sizeof path, "%s/%s", dir, entry->d_name) >=
+			(int)sizeof path)
+			continue;
+		sweep_one(path, uid);
+	}
+	(void)closedir(d);
+}
+
+void
+home_sweep(const char *dir, const char *user)
+{
+	struct passwd pw, *found = NULL;
+	uid_t uid = geteuid();
+	char buf[4096];
 
 	if (getpwnam_r(user, &pw, buf, sizeof buf, &found) == 0 &&
 	    found != NULL)
 		uid = pw.pw_uid;
-	if ((d = opendir(COMMON)) == NULL)
-		return;
-	while ((entry = readdir(d)) != NULL) {
-		if (strncmp(entry->d_name, PREFIX, sizeof PREFIX - 1) != 0)
-			continue;
-		(void)snprintf(path, sizeof path, COMMON "/%s", entry->d_name);
-		sweep_one(path, uid);
-	}
-	(void)closedir(d);
+	sweep_below(COMMON, uid);
+	if (strcmp(dir, COMMON) != 0)
+		sweep_below(dir, uid);
 }

@@ -27,8 +27,8 @@ int home_make(
     const char *dir, const char *run_as, struct home *, struct hf_error *);
 void home_remove(struct home *);
 
-/* Remove what killed runs of this user left below /var/tmp: nobody holds the
- * lock, and no server runs in it. */
-void home_sweep(const char *user);
+/* Remove what killed runs of this user left below dir and /var/tmp: nobody
+ * holds the lock, and no server runs in it. */
+void home_sweep(const char *dir, const char *user);
 
 #endif

@@ -5,23 +5,31 @@
 #include "postgres.h"
 #include "program.h"
 #include "text.h"
+#include "tree.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <libpq-fe.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define START_TIMEOUT 60000 /* milliseconds */
 #define POLL 50
 #define STOP_TIMEOUT 5000
+#define HALT_TIMEOUT 600000 /* a shutdown writes all that is dirty */
 #define TAIL 2048
+#define MORE 24 /* settings of the caller's */
 
 struct server {
 	const struct hf_ctx *ctx;
 	struct home home;
 	struct child *child;
 	char **env; /* one block */
+	char role[64];
 	struct text conninfo;
 };
 
@@ -94,9 +102,10 @@ add_folder(struct text *out, const char *setting, const char *path)
 	text_add(out, "\"");
 }
 
-/* Nothing here has to survive a crash. */
+/* Nothing here has to survive a crash.  more: settings that overrule these. */
 static int
-server_child(struct server *s, struct program *postgres, struct hf_error *err)
+server_child(struct server *s, struct program *postgres,
+    const char *const *more, struct hf_error *err)
 {
 	static char *const settings[] = { "listen_addresses=", "fsync=off",
 		"full_page_writes=off", "synchronous_commit=off",
@@ -112,7 +121,7 @@ server_child(struct server *s, struct program *postgres, struct hf_error *err)
 		/* Statements can have hashes of passwords. */
 		"log_min_error_statement=panic" };
 	enum { N = sizeof settings / sizeof *settings };
-	char *argv[2 * N + 16];
+	char *argv[2 * N + 2 * MORE + 16];
 	struct text sockets = { 0 };
 	struct child_options options = { .path = postgres->path,
 		.argv = argv,
@@ -137,6 +146,10 @@ server_child(struct server *s, struct program *postgres, struct hf_error *err)
 	}
 	argv[n++] = "-c";
 	argv[n++] = sockets.s;
+	for (size_t i = 0; more != NULL && more[i] != NULL && i < MORE; i++) {
+		argv[n++] = "-c";
+		argv[n++] = (char *)(uintptr_t)more[i];
+	}
 	argv[n] = NULL;
 	if ((rc = text_ok(&sockets, err)) == HF_OK)
 		rc = child_start(s->ctx, &options, &s->child, err);
@@ -160,17 +173,24 @@ server_tail(const struct server *s, char *buf, size_t cap)
 	free(said);
 }
 
-static int
-server_wait(struct server *s, struct hf_error *err)
+static bool
+server_answers(const struct server *s)
 {
 	const char *const keywords[] = { "host", "port", "user", "dbname",
 		"hostaddr", "sslmode", NULL };
 	const char *const values[] = { s->home.socket, "5432", "postgres",
 		"postgres", "", "disable", NULL };
+
+	return PQpingParams(keywords, values, 0) == PQPING_OK;
+}
+
+static int
+server_wait(struct server *s, struct hf_error *err)
+{
 	char tail[TAIL];
 
 	for (int64_t ms = 0; ms < START_TIMEOUT; ms += POLL) {
-		if (PQpingParams(keywords, values, 0) == PQPING_OK)
+		if (server_answers(s))
 			return HF_OK;
 		if (child_ended(s->child)) {
 			server_tail(s, tail, sizeof tail);
@@ -205,6 +225,45 @@ find_programs(const struct conf *conf, int at_least, struct program *initdb,
 }
 
 int
+server_set_role(struct server *s, const char *role, struct hf_error *err)
+{
+	if (strlen(role) >= sizeof s->role)
+		return H->fail(err, HF_E_INVALID, "%s: too long", role);
+	(void)snprintf(s->role, sizeof s->role, "%s", role);
+	text_reset(&s->conninfo);
+	server_keyword(&s->conninfo, "host", s->home.socket);
+	text_add(&s->conninfo, " port=5432");
+	server_keyword(&s->conninfo, "user", role);
+	text_add(&s->conninfo, " dbname=postgres");
+	return text_ok(&s->conninfo, err);
+}
+
+int
+server_place(const struct hf_ctx *ctx, const struct conf *conf, const char *dir,
+    struct server **out, struct hf_error *err)
+{
+	struct server *s;
+	int rc;
+
+	*out = NULL;
+	if ((s = calloc(1, sizeof *s)) == NULL)
+		return postgres_nomem(err);
+	s->ctx = ctx;
+	s->home.locks[0] = s->home.locks[1] = -1;
+	home_sweep(dir, conf->run_as);
+	rc = home_make(dir, conf->run_as, &s->home, err);
+	if (rc == HF_OK)
+		rc = server_set_role(s, "postgres", err);
+	if (rc == HF_OK && (s->env = make_env()) == NULL)
+		rc = postgres_nomem(err);
+	if (rc == HF_OK)
+		*out = s;
+	else
+		server_stop(s);
+	return rc;
+}
+
+int
 server_start(const struct hf_ctx *ctx, const struct conf *conf, const char *dir,
     int at_least, struct server **out, struct hf_error *err)
 {
@@ -220,23 +279,10 @@ server_start(const struct hf_ctx *ctx, const struct conf *conf, const char *dir,
 				     "throw-away databases)");
 		return rc;
 	}
-	if ((s = calloc(1, sizeof *s)) == NULL)
-		return postgres_nomem(err);
-	s->ctx = ctx;
-	s->home.locks[0] = s->home.locks[1] = -1;
-	home_sweep(conf->run_as);
-	if ((rc = home_make(dir, conf->run_as, &s->home, err)) != HF_OK)
-		goto fail;
-	server_keyword(&s->conninfo, "host", s->home.socket);
-	text_add(&s->conninfo, " port=5432 user=postgres dbname=postgres");
-	if ((rc = text_ok(&s->conninfo, err)) != HF_OK)
-		goto fail;
-	if ((s->env = make_env()) == NULL) {
-		rc = postgres_nomem(err);
-		goto fail;
-	}
+	if ((rc = server_place(ctx, conf, dir, &s, err)) != HF_OK)
+		return rc;
 	if ((rc = server_initdb(s, &initdb, err)) != HF_OK ||
-	    (rc = server_child(s, &postgres, err)) != HF_OK ||
+	    (rc = server_child(s, &postgres, NULL, err)) != HF_OK ||
 	    (rc = server_wait(s, err)) != HF_OK)
 		goto fail;
 	H->log(ctx, HF_LOG_DEBUG, "postgres.private_server",
@@ -262,7 +308,6 @@ server_target(const struct server *s, struct text *out)
 		const char *keyword, *value;
 	} settings[] = {
 		{ "port", "5432" },
-		{ "user", "postgres" },
 		{ "hostaddr", "" },
 		{ "options", "" },
 		{ "sslmode", "disable" },
@@ -274,6 +319,7 @@ server_target(const struct server *s, struct text *out)
 	PQconninfoOption *known = PQconndefaults();
 
 	server_keyword(out, "host", s->home.socket);
+	server_keyword(out, "user", s->role);
 	for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
 		for (const PQconninfoOption *o = known;
 		     o != NULL && o->keyword != NULL; o++)
@@ -281,6 +327,156 @@ server_target(const struct server *s, struct text *out)
 				server_keyword(out, settings[i].keyword,
 				    settings[i].value);
 	PQconninfoFree(known);
+}
+
+/* ---- on a data directory that is there ---- */
+
+const char *
+server_data(const struct server *s)
+{
+	return s->home.data;
+}
+
+const char *
+server_folder(const struct server *s)
+{
+	return s->home.roots[0];
+}
+
+const char *
+server_user(const struct server *s)
+{
+	return s->home.switch_user ? s->home.user : NULL;
+}
+
+/* The data directory was made by this major version, and no other will do. */
+static int
+find_exactly(const struct conf *conf, const char *name, int version,
+    struct program *p, struct hf_error *err)
+{
+	int rc = program_find(conf, name, version, p, err);
+
+	if (rc == HF_OK && p->version / 10000 != version / 10000)
+		rc = postgres_fail_hint(err, HF_E_NOTFOUND,
+		    "Install the server's package of that version on this "
+		    "machine.",
+		    "the data directory is of version %d, and there is no %s "
+		    "of that version; the nearest is %d",
+		    version / 10000, name, p->version / 10000);
+	return rc;
+}
+
+/* A file of the server's folder, which the server's user reads. */
+static int
+write_file(const struct server *s, const char *name, const char *text,
+    struct hf_error *err)
+{
+	int dir = tree_open(AT_FDCWD, s->home.roots[0]), fd = -1;
+	size_t len = strlen(text);
+	int rc = HF_OK;
+
+	if (dir >= 0)
+		(void)unlinkat(dir, name, 0);
+	if (dir < 0 ||
+	    (fd = openat(dir, name,
+		 O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)) <
+		0 ||
+	    write(fd, text, len) != (ssize_t)len || fchmod(fd, 0644) != 0)
+		rc = H->fail_errno(
+		    err, errno, "writing %s/%s", s->home.roots[0], name);
+	if (fd >= 0)
+		(void)close(fd);
+	if (dir >= 0)
+		(void)close(dir);
+	return rc;
+}
+
+int
+server_launch(struct server *s, const struct conf *conf, int version,
+    const char *const *settings, struct hf_error *err)
+{
+	const char *all[MORE + 1] = { NULL };
+	struct text config = { 0 }, hba = { 0 };
+	struct program postgres;
+	size_t n = 2;
+	int rc;
+
+	text_addf(&config, "config_file=%s/config", s->home.roots[0]);
+	text_addf(&hba, "hba_file=%s/hba", s->home.roots[0]);
+	all[0] = text_get(&config);
+	all[1] = text_get(&hba);
+	for (; settings != NULL && *settings != NULL && n < MORE; settings++)
+		all[n++] = *settings;
+	if ((rc = text_ok(&config, err)) == HF_OK &&
+	    (rc = text_ok(&hba, err)) == HF_OK &&
+	    (rc = find_exactly(conf, "postgres", version, &postgres, err)) ==
+		HF_OK &&
+	    (rc = write_file(s, "config", "", err)) == HF_OK &&
+	    (rc = write_file(s, "hba", "local all all trust\n", err)) == HF_OK)
+		rc = server_child(s, &postgres, all, err);
+	text_free(&config);
+	text_free(&hba);
+	return rc;
+}
+
+int
+server_poll(struct server *s, struct hf_error *err)
+{
+	char tail[TAIL];
+
+	if (server_answers(s))
+		return HF_OK;
+	if (!child_ended(s->child))
+		return HF_EOF;
+	server_tail(s, tail, sizeof tail);
+	return H->fail(err, HF_E_IO, "a private server ended: %s", tail);
+}
+
+char *
+server_said(const struct server *s)
+{
+	return s->child == NULL ? NULL : child_stderr(s->child);
+}
+
+void
+server_halt(struct server *s)
+{
+	child_stop(s->child, SIGINT, HALT_TIMEOUT);
+	s->child = NULL;
+}
+
+int
+server_program(struct server *s, const struct conf *conf, int version,
+    const char *name, const char *const *args, char **said,
+    struct hf_error *err)
+{
+	struct program program;
+	char *argv[16];
+	struct child_options options = { .path = program.path,
+		.argv = argv,
+		.env = s->env,
+		.in = -1,
+		.out = -1,
+		.user = s->home.switch_user ? s->home.user : NULL,
+		.dir = "/",
+		.death_signal = SIGKILL };
+	struct child *child;
+	size_t n = 0;
+	int rc = find_exactly(conf, name, version, &program, err);
+
+	*said = NULL;
+	if (rc != HF_OK)
+		return rc;
+	argv[n++] = program.path;
+	for (; *args != NULL && n < 15; args++)
+		argv[n++] = (char *)(uintptr_t)*args;
+	argv[n] = NULL;
+	if ((rc = child_start(s->ctx, &options, &child, err)) != HF_OK)
+		return rc;
+	while (!child_ended(child) && H->sleep(s->ctx, POLL))
+		;
+	*said = child_stderr(child);
+	return child_wait(child, name, err);
 }
 
 void
