@@ -138,6 +138,22 @@ cli_start_flow(struct cli *cli)
 	return flow_new(&o, &cli->flow, &cli->err);
 }
 
+int
+cli_start_flow_for_logs(struct cli *cli)
+{
+	if (cli_load_config(cli) != HF_OK)
+		return cli->err.status;
+	for (size_t i = 0; i < cli->config->npipelines; i++) {
+		const struct config_pipeline *p = &cli->config->pipelines[i];
+
+		for (size_t s = 0; s < p->nsources; s++)
+			if (p->sources[s].plugin != NULL &&
+			    p->sources[s].plugin->engine.log_kinds != NULL)
+				return cli_start_flow(cli);
+	}
+	return HF_OK;
+}
+
 void
 cli_close(struct cli *cli)
 {

@@ -100,6 +100,8 @@ int cli_load_plugins(struct cli *);
 int cli_load_config(struct cli *);
 /* With configuration. */
 int cli_start_flow(struct cli *);
+/* Only where an engine can keep a log, which is read by it. */
+int cli_start_flow_for_logs(struct cli *);
 void cli_close(struct cli *);
 
 /* The configuration file's path: -c, HOLDFAST_CONFIG, ./holdfast.json,

@@ -150,7 +150,7 @@ cli_status(struct cli *cli)
 	size_t n = 0;
 	int code;
 
-	if (cli_start_flow(cli) != HF_OK ||
+	if (cli_start_flow_for_logs(cli) != HF_OK ||
 	    cli_pick_pipelines(cli, &list, &n) != HF_OK)
 		return cli_failed(cli);
 	memset(&o, 0, sizeof o);
