@@ -524,7 +524,12 @@ memout_lose(struct memout *m, const char *name, int status)
 unsigned
 memout_calls(struct memout *m, enum memout_call which)
 {
-	return m->calls[which];
+	unsigned n;
+
+	(void)pthread_mutex_lock(&m->mutex);
+	n = m->calls[which];
+	(void)pthread_mutex_unlock(&m->mutex);
+	return n;
 }
 
 void
