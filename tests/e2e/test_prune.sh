@@ -139,13 +139,17 @@ fleet one.json ', "to": ["a"], "retention": { "last": 1 }'
 cp -a a a.full
 newest=$(ids | tail -n 1)
 interrupted=0
+# Over the time that it takes here.
+began=$(date +%s%N)
+hf 0 -c one.json prune app
+took=$(($(date +%s%N) - began))
 for ((i = 1; i <= kills; i++)); do
   rm -rf a
   cp -a a.full a
   "$HOLDFAST" -q -c one.json prune app >/dev/null 2>&1 &
   victim=$!
   children="$children $victim"
-  sleep "$(awk -v i="$i" -v n="$kills" 'BEGIN { print 0.3 * i / n }')"
+  sleep "$(awk -v i="$i" -v n="$kills" -v took="$took" 'BEGIN { print took / 1e9 * i / (n + 1) }')"
   kill -9 "$victim" 2>/dev/null && interrupted=$((interrupted + 1))
   wait "$victim" 2>/dev/null
   hf 0 -c one.json verify app --backup all
