@@ -35,8 +35,8 @@ reaches(struct choice *c, const struct repo_backup_entry *e,
 /* Newest first, so that the least has to be replayed. */
 static int
 choose(struct choice *c, const struct repo_catalog *catalog,
-    const struct repo_backup_entry *only, const struct repo_backup_entry **out,
-    struct hf_error *err)
+    const char *selector, const struct repo_backup_entry *only,
+    const struct repo_backup_entry **out, struct hf_error *err)
 {
 	bool telling = false;
 
@@ -50,10 +50,13 @@ choose(struct choice *c, const struct repo_catalog *catalog,
 		    (s = logs_source_of(c->r, e, c->source)) == NULL)
 			continue;
 		rc = reaches(c, e, s, &why);
-		if (rc == HF_OK || rc == HF_E_UNSUPPORTED) {
+		if (rc == HF_OK) {
 			*out = e;
 			return HF_OK;
 		}
+		/* The engine cannot tell: then as without a log. */
+		if (rc == HF_E_UNSUPPORTED)
+			break;
 		if (rc != HF_E_NOTFOUND) {
 			*err = why;
 			return rc;
@@ -69,7 +72,8 @@ choose(struct choice *c, const struct repo_catalog *catalog,
 		*err = c->first;
 		return err->status;
 	}
-	return repo_pick(catalog, NULL, 0, out, err);
+	/* Nothing could be asked: never another one than was named. */
+	return repo_pick(catalog, selector, c->at_ms, out, err);
 }
 
 /* The source to restore, when it keeps a log. */
@@ -132,7 +136,7 @@ logs_pick(struct repo *r, const struct repo_catalog *catalog,
 			    .log = repo_log_in(c.session.log) };
 		if (c.options != NULL)
 			c.request.restore_conf = options_conf(c.options);
-		rc = choose(&c, catalog, only, out, err);
+		rc = choose(&c, catalog, selector, only, out, err);
 		logs_session_close(&c.session);
 	}
 	options_free(c.options);

@@ -213,6 +213,10 @@ only_what_the_log_lacks_is_not_found(void **s)
 	assert_int_equal(get(file_of(2, 3)), HF_E_NOTFOUND);
 	assert_int_equal(get("00000002.history"), HF_E_NOTFOUND);
 	assert_int_equal(get("nonsense"), HF_E_INVALID);
+	/* A folder that is missing here says nothing of the log. */
+	assert_int_equal(wal_get(&engine, file_of(1, 4), "/nonexistent/file",
+			     memout_in(mem), &err),
+	    HF_E_IO);
 	memout_lose(mem, log_name(file_of(1, 4)), HF_E_TRANSIENT);
 	assert_int_equal(get(file_of(1, 4)), HF_E_TRANSIENT);
 	memout_lose(mem, NULL, HF_OK);

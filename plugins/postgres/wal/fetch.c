@@ -70,6 +70,18 @@ err0:
 
 /* ---- a file that is being written ---- */
 
+/* A folder that is missing here says nothing of the log: HF_E_NOTFOUND would
+ * end a recovery. */
+static int
+file_fail(struct hf_error *err, int errnum, const char *doing, const char *path)
+{
+	int rc = H->fail_errno(err, errnum, "%s %s", doing, path);
+
+	return rc != HF_E_NOTFOUND ? rc
+				   : H->fail(err, HF_E_IO, "%s %s: %s", doing,
+					 path, strerror(errnum));
+}
+
 struct file {
 	const char *path;
 	char tmp[PATH_MAX];
@@ -88,7 +100,7 @@ file_begin(struct file *f, const char *path, struct hf_error *err)
 	    (int)sizeof f->tmp)
 		return H->fail(err, HF_E_INVALID, "%s: too long", path);
 	if ((f->fd = mkostemp(f->tmp, O_CLOEXEC)) == -1)
-		return H->fail_errno(err, errno, "making %s", f->tmp);
+		return file_fail(err, errno, "making", f->tmp);
 	if ((f->digest = digest_new()) == NULL) {
 		(void)close(f->fd);
 		(void)unlink(f->tmp);
@@ -133,7 +145,7 @@ sync_folder(const char *path, struct hf_error *err)
 		return H->fail(err, HF_E_INVALID, "%s: too long", path);
 	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd == -1 || fsync(fd) == -1)
-		rc = H->fail_errno(err, errno, "syncing %s", folder);
+		rc = file_fail(err, errno, "syncing", folder);
 	if (fd != -1)
 		(void)close(fd);
 	return rc;
@@ -152,8 +164,7 @@ file_end(struct file *f, int rc, struct mark *m, struct hf_error *err)
 	if (close(f->fd) == -1 && rc == HF_OK)
 		rc = H->fail_errno(err, errno, "closing %s", f->tmp);
 	if (rc == HF_OK && rename(f->tmp, f->path) == -1)
-		rc = H->fail_errno(
-		    err, errno, "renaming %s to %s", f->tmp, f->path);
+		rc = file_fail(err, errno, "renaming to", f->path);
 	if (rc != HF_OK) {
 		(void)unlink(f->tmp);
 		return rc;
