@@ -67,6 +67,16 @@ catalog_view_state(enum repo_copy_state state)
 	}
 }
 
+const char *
+catalog_view_trouble(const struct repo_copy *c)
+{
+	if (c->state != REPO_COPY_PRESENT)
+		return catalog_view_state(c->state);
+	if (c->lacks[0] == '\0')
+		return NULL;
+	return c->lacks_damaged ? "parent DAMAGED" : "parent MISSING";
+}
+
 /* NULL when there was none. */
 static json_t *
 check_json(const struct repo_check *c)
@@ -76,6 +86,16 @@ check_json(const struct repo_check *c)
 	return json_pack("{s:s, s:o, s:b, s:o*}", "kind", c->kind, "at",
 	    render_json_time(c->at_ms), "passed", (int)c->passed, "detail",
 	    c->detail[0] == '\0' ? NULL : render_string(c->detail));
+}
+
+/* What it builds on and this sink does not have in good order. */
+static json_t *
+lacks_json(const struct repo_copy *c)
+{
+	if (c->lacks[0] == '\0')
+		return NULL;
+	return json_pack("{s:s, s:s}", "id", c->lacks, "state",
+	    c->lacks_damaged ? "damaged" : "absent");
 }
 
 static json_t *
@@ -89,11 +109,11 @@ copies_json(
 	for (size_t i = 0; i < nsinks; i++) {
 		const struct repo_copy *c = &e->copies[i];
 
-		(void)json_array_append_new(
-		    list, json_pack("{s:s, s:s, s:o*, s:o*}", "sink",
-			      repo_sink_name(repo, i), "state",
-			      states[c->state], "check", check_json(&c->check),
-			      "proved", check_json(&c->proved)));
+		(void)json_array_append_new(list,
+		    json_pack("{s:s, s:s, s:o*, s:o*, s:o*}", "sink",
+			repo_sink_name(repo, i), "state", states[c->state],
+			"check", check_json(&c->check), "proved",
+			check_json(&c->proved), "lacks", lacks_json(c)));
 	}
 	return list;
 }
@@ -109,6 +129,9 @@ catalog_view_json(
 
 	if (m != NULL) {
 		(void)json_object_set_new(doc, "kind", render_string(m->kind));
+		if (m->parent != NULL)
+			(void)json_object_set_new(
+			    doc, "parent", render_string(m->parent));
 		(void)json_object_set_new(doc, "raw_bytes",
 		    json_integer((json_int_t)manifest_raw_size(m)));
 		(void)json_object_set_new(doc, "stored_bytes",

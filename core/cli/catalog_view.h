@@ -26,6 +26,10 @@ catalog_view_proved(const struct repo_backup_entry *, size_t nsinks);
 
 const char *catalog_view_state(enum repo_copy_state); /* "ok", "missing", ... */
 
+/* The same of a copy that is not as it should be, also for want of what it
+ * builds on: "parent MISSING"; NULL: nothing is wrong. */
+const char *catalog_view_trouble(const struct repo_copy *);
+
 /* One backup as "list --json" shows it. */
 json_t *catalog_view_json(
     const struct repo *, const struct repo_backup_entry *, size_t nsinks);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* backup [PIPELINE...] [--all] [-n] [--jobs N] */
+/* backup [PIPELINE...] [--all] [-n] [--jobs N] [--full|--incremental] */
 #include "cli.h"
 
 #include <pthread.h>
@@ -12,10 +12,12 @@
 #include "cli/render.h"
 #include "config/config.h"
 #include "plugin/loader.h"
+#include "repo/manifest.h"
 
 /* One call of "backup".  The lock guards what is below it, and stdout. */
 struct batch {
 	struct cli *cli;
+	enum repo_backup_kind kind;
 	const struct config_pipeline **list;
 	size_t n;
 	pthread_mutex_t lock;
@@ -111,6 +113,16 @@ result_json(const struct config_pipeline *p, const struct repo_backup_result *r,
 	    render_json_time(r->ended_ms), "raw_bytes", (json_int_t)r->raw,
 	    "objects", (json_int_t)r->nobjects, "sinks", sinks_json(r), "facts",
 	    facts);
+	if (r->published)
+		(void)json_object_set_new(doc, "kind",
+		    json_string(r->parent[0] == '\0' ? MANIFEST_FULL
+						     : MANIFEST_INCREMENTAL));
+	if (r->published && r->parent[0] != '\0')
+		(void)json_object_set_new(
+		    doc, "parent", json_string(r->parent));
+	if (r->full_because[0] != '\0')
+		(void)json_object_set_new(
+		    doc, "full_because", render_string(r->full_because));
 	if (r->verified || r->verify_failed)
 		(void)json_object_set_new(doc, "verify",
 		    json_pack("{s:s, s:b}", "kind", verify_name(p->verify),
@@ -162,7 +174,21 @@ print_completed(const struct repo_backup_result *r)
 		    r->nincomplete);
 }
 
-/* "shop  sqlite  1.9 GiB -> 612 MiB  nas ok  readback ok  48.0s" */
+/* "  incremental on 20261120T..."; nothing where nothing else was wanted. */
+static void
+print_kind(const struct repo_backup_result *r)
+{
+	if (r->parent[0] != '\0') {
+		printf("  incremental on %s", r->parent);
+	} else if (r->full_because[0] != '\0') {
+		printf("  full (");
+		render_word(stdout, RENDER_PLAIN, r->full_because);
+		printf(")");
+	}
+}
+
+/* "shop  sqlite  1.9 GiB -> 612 MiB  nas ok  readback ok  48.0s  20261121T..."
+ */
 static void
 print_result(const struct config_pipeline *p,
     const struct repo_backup_result *r, int code)
@@ -191,11 +217,11 @@ print_result(const struct config_pipeline *p,
 		    : code == EXIT_INTERRUPTED ? "INTERRUPTED"
 					       : "FAILED");
 	}
-	if (r->published)
-		printf(
-		    "  %s  %s\n", text_duration(took > 0 ? took : 0).s, r->id);
-	else
-		printf("\n");
+	if (r->published) {
+		printf("  %s  %s", text_duration(took > 0 ? took : 0).s, r->id);
+		print_kind(r);
+	}
+	printf("\n");
 }
 
 /* A backup that exists, but not where it should: each sink has its reason, and
@@ -259,7 +285,7 @@ back_up(struct batch *b, size_t at)
 	memset(&result, 0, sizeof result);
 	status = cli_work_open(&work, b->cli, b->list[at], &err);
 	if (status == HF_OK)
-		status = repo_backup(work.repo, &result, &err);
+		status = repo_backup(work.repo, b->kind, &result, &err);
 	progress_end(work.task);
 	work.task = NULL;
 	report(b, at, &result, code_of(b->cli, status, &result), &err);
@@ -369,6 +395,23 @@ pick(struct cli *cli, struct batch *b)
 	return cli_failed(cli);
 }
 
+static int
+read_kind(struct cli *cli, enum repo_backup_kind *kind)
+{
+	bool full = args_count(cli->args, OPT_FULL) != 0,
+	     incremental = args_count(cli->args, OPT_INCREMENTAL) != 0;
+
+	*kind = full          ? REPO_BACKUP_FULL
+		: incremental ? REPO_BACKUP_INCREMENTAL
+			      : REPO_BACKUP_CONFIGURED;
+	if (!full || !incremental)
+		return HF_OK;
+	error_fail(&cli->err, HF_E_INVALID,
+	    "--full and --incremental exclude each other");
+	error_hint(&cli->err, "Leave one of them out.");
+	return HF_E_INVALID;
+}
+
 int
 cli_backup(struct cli *cli)
 {
@@ -379,13 +422,14 @@ cli_backup(struct cli *cli)
 	memset(&b, 0, sizeof b);
 	b.cli = cli;
 	if (args_number(cli->args, OPT_JOBS, 1, 64, 1, &jobs, &cli->err) !=
-	    HF_OK)
+		HF_OK ||
+	    read_kind(cli, &b.kind) != HF_OK)
 		return cli_failed(cli);
 	code = pick(cli, &b);
 	if (code != EXIT_DONE)
 		return code;
 	if (args_count(cli->args, OPT_DRY_RUN) != 0) {
-		code = backup_dry(cli, b.list, b.n);
+		code = backup_dry(cli, b.kind, b.list, b.n);
 		free(b.list);
 		return code;
 	}

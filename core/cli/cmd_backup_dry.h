@@ -4,11 +4,13 @@
 
 #include <stddef.h>
 
+#include "repo/repo.h"
+
 struct cli;
-struct config_pipeline;
 
 /* backup -n: ask sources, filters and sinks, and say what a backup would do.
  * Stores nothing.  Returns the exit code. */
-int backup_dry(struct cli *, const struct config_pipeline **, size_t n);
+int backup_dry(struct cli *, enum repo_backup_kind,
+    const struct config_pipeline **, size_t n);
 
 #endif

@@ -29,15 +29,15 @@ cell_sinks(struct listing *l, const struct repo *repo,
 	char text[400] = "";
 
 	for (size_t i = 0; i < nsinks; i++) {
-		enum repo_copy_state state = e->copies[i].state;
+		const struct repo_copy *copy = &e->copies[i];
+		enum repo_copy_state state = copy->state;
+		const char *word = catalog_view_trouble(copy);
 		size_t len = strlen(text);
 
 		(void)snprintf(text + len, sizeof text - len, "%s%s%s%s",
 		    i == 0 ? "" : ",", repo_sink_name(repo, i),
-		    state == REPO_COPY_PRESENT ? "" : ":",
-		    state == REPO_COPY_PRESENT ? ""
-					       : catalog_view_state(state));
-		if (state == REPO_COPY_DAMAGED)
+		    word == NULL ? "" : ":", word == NULL ? "" : word);
+		if (state == REPO_COPY_DAMAGED || copy->lacks[0] != '\0')
 			style = RENDER_BAD;
 		else if (state != REPO_COPY_PRESENT && style == RENDER_PLAIN)
 			style = RENDER_WARN;

@@ -206,6 +206,8 @@ print_plan(const struct plan *plan, const struct repo *repo,
 	    m == NULL ? "" : ", ",
 	    m == NULL ? "" : text_size(manifest_raw_size(m)).s);
 	say("backup", text);
+	if (m != NULL && m->parent != NULL)
+		say("on", m->parent);
 	if (m != NULL)
 		print_origin(plan, m);
 	text[0] = '\0';

@@ -2,6 +2,7 @@
 /* show PIPELINE [BACKUP] */
 #include "cli.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/catalog_view.h"
@@ -82,6 +83,12 @@ print_copies(
 			printf(": ");
 			render_word(stdout, RENDER_PLAIN, c->check.detail);
 		}
+		if (c->lacks[0] != '\0') {
+			printf(", ");
+			render_word(
+			    stdout, RENDER_BAD, catalog_view_trouble(c));
+			printf(" (%s)", c->lacks);
+		}
 		printf("\n");
 	}
 }
@@ -107,8 +114,9 @@ print_sources(const struct manifest *m)
 	for (size_t s = 0; s < m->nsources; s++) {
 		const struct manifest_source *src = &m->sources[s];
 
-		printf("\nSource %s (%s %s)\n", src->name, src->engine,
-		    src->engine_version == NULL ? "" : src->engine_version);
+		printf("\nSource %s (%s %s)%s\n", src->name, src->engine,
+		    src->engine_version == NULL ? "" : src->engine_version,
+		    src->incremental ? ", incremental" : "");
 		print_pairs("facts", src->facts);
 		for (size_t i = 0; i < src->nobjects; i++)
 			print_object(&src->objects[i]);
@@ -124,6 +132,96 @@ print_sources(const struct manifest *m)
 		    c->result);
 		printf("\n");
 	}
+}
+
+/* The manifest of a backup in the catalogue, from this sink if it has one. */
+static const struct manifest *
+find_manifest(const struct repo_catalog *catalog, const char *id, size_t *sink)
+{
+	for (size_t i = 0; i < catalog->n; i++) {
+		const struct repo_backup_entry *e = &catalog->entries[i];
+
+		if (strcmp(e->id, id) != 0)
+			continue;
+		if (e->copies[*sink].manifest != NULL)
+			return e->copies[*sink].manifest;
+		return catalog_view_manifest(e, catalog->nsinks, sink);
+	}
+	return NULL;
+}
+
+/* The full one, and each increment on it, in the order of putting them
+ * together. */
+struct recipes {
+	const struct manifest **manifests; /* the newest first */
+	size_t *sinks, n;
+	const char *missing; /* an id, or NULL */
+};
+
+static bool
+collect(struct recipes *r, const struct repo_catalog *catalog,
+    const struct manifest *m, size_t sink)
+{
+	r->manifests = calloc(catalog->n + 1, sizeof(const struct manifest *));
+	r->sinks = calloc(catalog->n + 1, sizeof *r->sinks);
+	if (r->manifests == NULL || r->sinks == NULL)
+		return false;
+	/* Each is in the catalogue once: a parent is older by its id. */
+	while (m != NULL && r->n < catalog->n) {
+		r->manifests[r->n] = m;
+		r->sinks[r->n++] = sink;
+		if (m->parent == NULL)
+			return true;
+		r->missing = m->parent;
+		m = find_manifest(catalog, m->parent, &sink);
+		if (m != NULL)
+			r->missing = NULL;
+	}
+	return true;
+}
+
+static void
+print_chain(struct cli *cli, const struct repo *repo, const struct recipes *r)
+{
+	printf("\nRestore by hand needs all of, in this order:\n");
+	if (r->missing != NULL)
+		printf("    %s, which is MISSING: the others are worth nothing "
+		       "without it\n",
+		    r->missing);
+	for (size_t i = r->n; i > 0; i--)
+		printf("    %s\n", r->manifests[i - 1]->id);
+	for (size_t i = r->n; i > 0; i--) {
+		const struct manifest *m = r->manifests[i - 1];
+		char into[64];
+
+		(void)snprintf(into, sizeof into, "/tmp/%s", m->id);
+		if (recipe_print(cli->config,
+			config_sink(
+			    cli->config, repo_sink_name(repo, r->sinks[i - 1])),
+			m, into, stdout, &cli->err) != HF_OK)
+			return;
+	}
+	printf("\n    # then put the %zu together, in that order, with the "
+	       "database's own tool\n",
+	    r->n);
+}
+
+static void
+print_recipe(struct cli *cli, const struct repo *repo,
+    const struct repo_catalog *catalog, const struct manifest *m, size_t sink)
+{
+	struct recipes r = { 0 };
+
+	if (m->parent == NULL)
+		(void)recipe_print(cli->config,
+		    config_sink(cli->config, repo_sink_name(repo, sink)), m,
+		    "/tmp", stdout, &cli->err);
+	else if (collect(&r, catalog, m, sink))
+		print_chain(cli, repo, &r);
+	else
+		error_fail(&cli->err, HF_E_NOMEM, "no memory for the recipe");
+	free(r.manifests);
+	free(r.sinks);
 }
 
 static void
@@ -147,9 +245,7 @@ print_backup(struct cli *cli, const struct repo *repo,
 	printf("\nWith Holdfast:\n    holdfast restore %s --backup %s --to "
 	       "PLACE\n",
 	    m->pipeline, m->id);
-	(void)recipe_print(cli->config,
-	    config_sink(cli->config, repo_sink_name(repo, sink)), m, stdout,
-	    &cli->err);
+	print_recipe(cli, repo, catalog, m, sink);
 }
 
 int

@@ -29,6 +29,9 @@ cell_state(struct overview *o, const struct repo_status *s)
 	else if (s->stale)
 		render_cell(o->table, RENDER_BAD, "STALE%s",
 		    s->running ? ", running" : "");
+	else if (s->copies_broken > 0)
+		render_cell(o->table, RENDER_BAD, "BROKEN, lacks its parent%s",
+		    s->running ? ", running" : "");
 	else if (s->copies_failed > 0)
 		render_cell(o->table, RENDER_BAD, "FAILED its check%s",
 		    s->running ? ", running" : "");
@@ -70,13 +73,15 @@ add_row(struct overview *o, const struct config_pipeline *p,
 static json_t *
 status_json(const struct config_pipeline *p, const struct repo_status *s)
 {
-	json_t *doc = json_pack("{s:s, s:o, s:o, s:I, s:b, s:I, s:I, s:o, s:b}",
+	json_t *doc = json_pack("{s:s, s:o, s:o, s:I, s:b, s:I, s:I, s:I, s:o, "
+				"s:b}",
 	    "pipeline", p->name, "last_id",
 	    s->last_success_ms == 0 ? json_null() : json_string(s->last_id),
 	    "last_success", render_json_time(s->last_success_ms), "backups",
 	    (json_int_t)s->nbackups, "stale", (int)s->stale, "copies_missing",
 	    (json_int_t)s->copies_missing, "copies_failed",
-	    (json_int_t)s->copies_failed, "verified",
+	    (json_int_t)s->copies_failed, "copies_broken",
+	    (json_int_t)s->copies_broken, "verified",
 	    render_json_time(s->verified_ms), "running", (int)s->running);
 
 	if (s->last_success_ms != 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* wal push FILE | wal get NAME FILE | wal ahead NAME */
+/* wal push FILE | wal behind FILE | wal get NAME FILE | wal ahead NAME */
 #include "cli.h"
 
 #include <string.h>
@@ -80,14 +80,29 @@ open_call(struct call *c)
 static int
 push(struct call *c)
 {
+	bool waiting = false;
 	int rc = open_call(c);
 
 	if (rc == HF_OK)
-		rc = logs_push(
-		    c->work.repo, c->source, c->operands[0], &c->cli->err);
+		rc = logs_push(c->work.repo, c->source, c->operands[0],
+		    &waiting, &c->cli->err);
 	if (rc != HF_OK)
 		(void)error_context(
 		    &c->cli->err, "archiving %s", c->operands[0]);
+	else if (waiting)
+		self_start(c->cli, "behind", c->pipeline->name,
+		    args_value(c->cli->args, OPT_SOURCE, 0), c->operands[0]);
+	return cli_failed(c->cli);
+}
+
+static int
+behind(struct call *c)
+{
+	int rc = open_call(c);
+
+	if (rc == HF_OK)
+		rc = logs_behind(
+		    c->work.repo, c->source, c->operands[0], &c->cli->err);
 	return cli_failed(c->cli);
 }
 
@@ -119,7 +134,7 @@ get(struct call *c)
 			return absent(c);
 	}
 	if (rc == HF_OK) {
-		self_start_ahead(c->cli, c->pipeline->name,
+		self_start(c->cli, "ahead", c->pipeline->name,
 		    args_value(c->cli->args, OPT_SOURCE, 0), c->operands[0]);
 		return EXIT_DONE;
 	}
@@ -148,6 +163,7 @@ cli_wal(struct cli *cli)
 		const char *usage;
 	} calls[] = {
 		{ "push", 1, push, "wal push FILE" },
+		{ "behind", 1, behind, "wal behind FILE" },
 		{ "get", 2, get, "wal get NAME FILE" },
 		{ "ahead", 1, ahead, "wal ahead NAME" },
 	};

@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -112,13 +114,24 @@ render_failure(const struct hf_error *err, bool json, int code)
 		error_render(err, NULL, stderr);
 }
 
+/* Of a line that was written long before the end, nobody knows the errno. */
+static bool
+reader_left(void)
+{
+	struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };
+
+	return poll(&out, 1, 0) == 1 &&
+	       (out.revents & (POLLERR | POLLHUP)) != 0;
+}
+
 /* A result that did not arrive is a failure; a reader that had enough
  * ("| head") is not. */
 static int
 flush_results(int code, struct hf_error *err)
 {
 	errno = 0;
-	if ((fflush(stdout) == 0 && !ferror(stdout)) || errno == EPIPE)
+	if ((fflush(stdout) == 0 && !ferror(stdout)) || errno == EPIPE ||
+	    (errno == 0 && reader_left()))
 		return code;
 	if (err->status == HF_OK)
 		error_errno(err, errno == 0 ? EIO : errno,

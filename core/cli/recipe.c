@@ -78,12 +78,13 @@ print_tools(const struct manifest_object *o, const char *file, FILE *f)
 }
 
 static void
-print_object(const struct manifest_object *o, size_t skip, FILE *f)
+print_object(
+    const struct manifest_object *o, size_t skip, const char *into, FILE *f)
 {
 	const char *base = strrchr(o->name, '/');
 	char *file = text_quote(o->key + skip);
 	char *target =
-	    text_format("/tmp/%s", base == NULL ? o->name : base + 1);
+	    text_format("%s/%s", into, base == NULL ? o->name : base + 1);
 	char *quoted = target == NULL ? NULL : text_quote(target);
 
 	if (file == NULL || quoted == NULL)
@@ -239,19 +240,19 @@ script_command(const struct config *config, const struct manifest *m,
 
 static void
 print_source(const struct config *config, const struct manifest *m,
-    const struct manifest_source *s, size_t skip, FILE *f)
+    const struct manifest_source *s, size_t skip, const char *into, FILE *f)
 {
 	const char *command = script_command(config, m, s);
 
 	if (command != NULL && print_scripts(s, skip, command, f))
 		return;
 	for (size_t i = 0; i < s->nobjects; i++)
-		print_object(&s->objects[i], skip, f);
+		print_object(&s->objects[i], skip, into, f);
 }
 
 int
 recipe_print(const struct config *config, const struct config_sink *sink,
-    const struct manifest *m, FILE *f, struct hf_error *err)
+    const struct manifest *m, const char *into, FILE *f, struct hf_error *err)
 {
 	char *prefix = manifest_data_prefix(m->pipeline, m->id);
 	char *folder = sink_folder(config, sink);
@@ -274,8 +275,11 @@ recipe_print(const struct config *config, const struct config_sink *sink,
 	fprintf(f, "    cd ");
 	render_word(f, RENDER_PLAIN, quoted);
 	fprintf(f, "\n    sha256sum -c SHA256SUMS\n");
+	if (strcmp(into, "/tmp") != 0)
+		fprintf(f, "    mkdir %s\n", into);
 	for (size_t s = 0; s < m->nsources; s++)
-		print_source(config, m, &m->sources[s], strlen(prefix), f);
+		print_source(
+		    config, m, &m->sources[s], strlen(prefix), into, f);
 out:
 	if (status != HF_OK)
 		error_fail(err, status, "no memory for the recipe");

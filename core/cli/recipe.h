@@ -10,7 +10,8 @@ struct config_sink;
 struct hf_error;
 struct manifest;
 
+/* into: the folder that its objects are unpacked to; one below /tmp is made. */
 int recipe_print(const struct config *, const struct config_sink *,
-    const struct manifest *, FILE *, struct hf_error *);
+    const struct manifest *, const char *into, FILE *, struct hf_error *);
 
 #endif

@@ -109,7 +109,7 @@ self_log_command(const struct cli *cli, const char *pipeline)
 }
 
 void
-self_start_ahead(const struct cli *cli, const char *pipeline,
+self_start(const struct cli *cli, const char *call, const char *pipeline,
     const char *source, const char *name)
 {
 	posix_spawn_file_actions_t files;
@@ -117,7 +117,7 @@ self_start_ahead(const struct cli *cli, const char *pipeline,
 	struct words w = { 0 };
 	pid_t pid;
 
-	begin(cli, &w, "ahead", pipeline);
+	begin(cli, &w, call, pipeline);
 	if (source != NULL) {
 		add_copy(&w, "--source");
 		add_copy(&w, source);
@@ -129,7 +129,7 @@ self_start_ahead(const struct cli *cli, const char *pipeline,
 	if (posix_spawnattr_init(&attr) != 0)
 		goto err1;
 	/* The server waits for whoever has its pipes open, and signals the
-	 * group of its restore_command. */
+	 * group of its command. */
 	if (posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSID) == 0 &&
 	    posix_spawn_file_actions_addopen(
 		&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0) == 0 &&

@@ -10,9 +10,9 @@ struct cli;
  * words; the caller frees, NULL: no memory. */
 char *self_log_command(const struct cli *, const char *pipeline);
 
-/* "wal ahead NAME" in the background.  Best effort: without it the next get
- * takes longer.  source may be NULL. */
-void self_start_ahead(const struct cli *, const char *pipeline,
+/* "wal CALL NAME" in the background.  Best effort: without it the next calls
+ * take longer.  source may be NULL. */
+void self_start(const struct cli *, const char *call, const char *pipeline,
     const char *source, const char *name);
 
 #endif

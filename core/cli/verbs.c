@@ -33,6 +33,11 @@ static const struct arg_option backup_options[] = {
 	    "check sources and sinks, say what would be done, store nothing" },
 	{ OPT_JOBS, 'j', "jobs", "N", NULL, false,
 	    "so many pipelines at once (default: 1)" },
+	{ OPT_FULL, 0, "full", NULL, NULL, false,
+	    "a full backup, whatever \"incremental\" says" },
+	{ OPT_INCREMENTAL, 0, "incremental", NULL, NULL, false,
+	    "what has changed since the last backup; a full one where that "
+	    "cannot be done" },
 	END,
 };
 
@@ -131,7 +136,9 @@ static const char backup_text[] =
     "Backs up the named pipelines one after the other.  A pipeline that fails\n"
     "does not stop the others.  A backup exists when its manifest does, which\n"
     "is written last; whatever goes wrong before leaves earlier backups as\n"
-    "they were.\n";
+    "they were.  A pipeline with \"incremental\" stores what has changed "
+    "since\n"
+    "the last backup, and now and then a full one.\n";
 
 static const char list_text[] =
     "Lists the backups of the named pipelines, or of all, the newest last.\n"
@@ -187,6 +194,7 @@ static const char run_text[] =
 static const char wal_text[] =
     "  push FILE       archive_command = 'holdfast wal push %p': 0 only when\n"
     "                  every sink that the pipeline requires has the file\n"
+    "  behind FILE     what \"push\" starts, to bring along files that wait\n"
     "  get NAME FILE   restore_command = 'holdfast wal get \"%f\" \"%p\"'\n"
     "  ahead NAME      what \"get\" starts, to fetch the next ones\n"
     "Exit codes of \"get\": 10 when the log has no such file, 126 when that "
@@ -239,7 +247,7 @@ static const struct arg_verb verbs[] = {
 	    cli_prune },
 	{ "run", "[PIPELINE...]", 0, ARGS_MANY, NULL,
 	    "Follow the logs of pipelines", run_text, no_options, cli_run },
-	{ "wal", "push FILE|get NAME FILE", 2, 3, "push|get|ahead",
+	{ "wal", "push FILE|get NAME FILE", 2, 3, "push|behind|get|ahead",
 	    "Archive and fetch WAL files", wal_text, wal_options, cli_wal },
 	{ "config", "validate|show|schema", 1, 1, "validate|show|schema",
 	    "Check or show the configuration", config_text, no_options,

@@ -55,9 +55,11 @@ on_span(void *arg, const struct hf_span *s)
 
 	l->n++;
 	if (s->to > s->from)
-		line = text_format("%s%s%s: any time between %s and %s",
-		    l->pipeline, colon, source, text_utc(s->from * 1000).s,
-		    text_utc(s->to * 1000).s);
+		line = text_format("%s%s%s: %s%s%sany time between %s and %s",
+		    l->pipeline, colon, source, s->branch == NULL ? "" : "on ",
+		    s->branch == NULL ? "" : s->branch,
+		    s->branch == NULL ? "" : ", if it is asked for, ",
+		    text_utc(s->from * 1000).s, text_utc(s->to * 1000).s);
 	else
 		line =
 		    text_format("%s%s%s: the end of backup %s, %s", l->pipeline,
@@ -70,12 +72,12 @@ on_span(void *arg, const struct hf_span *s)
 		line = whole;
 	}
 	add_line(l->w, line);
-	(void)json_array_append_new(
-	    l->json, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "source",
-			 text_json(l->source), "backup", text_json(s->backup),
-			 "from", time_json(s->from), "to", time_json(s->to),
-			 "first", text_json(s->first), "last",
-			 text_json(s->last), "gap", text_json(s->gap)));
+	(void)json_array_append_new(l->json,
+	    json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "source",
+		text_json(l->source), "backup", text_json(s->backup), "from",
+		time_json(s->from), "to", time_json(s->to), "first",
+		text_json(s->first), "last", text_json(s->last), "gap",
+		text_json(s->gap), "branch", text_json(s->branch)));
 	return 0;
 }
 

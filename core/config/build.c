@@ -202,6 +202,16 @@ build_retention(const json_t *v, struct config_retention *r)
 		    settings_number(v, keys_find(keys, rules[i].name));
 }
 
+static void
+build_incremental(const json_t *v, struct config_incremental *i)
+{
+	const struct keys *keys = keys_find(&keys_pipeline, "incremental")->sub;
+
+	i->on = v != NULL;
+	i->full_every_ms = settings_number(v, keys_find(keys, "full_every"));
+	i->max_chain = settings_number(v, keys_find(keys, "max_chain"));
+}
+
 static int
 build_pipeline(struct config *c, struct check *check, json_t *v,
     struct config_pipeline *p, struct hf_error *err)
@@ -222,6 +232,7 @@ build_pipeline(struct config *c, struct check *check, json_t *v,
 	p->rpo_ms = settings_number(v, keys_find(&keys_pipeline, "rpo"));
 	p->rto_ms = settings_number(v, keys_find(&keys_pipeline, "rto"));
 	build_retention(json_object_get(v, "retention"), &p->retention);
+	build_incremental(json_object_get(v, "incremental"), &p->incremental);
 	return settings_labels(c, p, json_object_get(v, "labels"), err);
 }
 

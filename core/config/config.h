@@ -60,6 +60,13 @@ struct config_retention {
 	int64_t min_keep;   /* 1 at least */
 };
 
+/* Backups that hold what has changed since the one before. */
+struct config_incremental {
+	bool on;
+	int64_t full_every_ms; /* a full one when the last is older */
+	int64_t max_chain;     /* increments on one full backup; 1 at least */
+};
+
 struct config_pipeline {
 	char *name;
 	struct config_item *sources;
@@ -72,6 +79,7 @@ struct config_pipeline {
 	enum config_verify verify; /* after each backup */
 	int64_t rpo_ms, rto_ms;    /* 0: none */
 	struct config_retention retention;
+	struct config_incremental incremental;
 	json_t *labels; /* object of strings, or NULL; borrowed */
 };
 

@@ -65,6 +65,17 @@ static const struct key retention_list[] = {
 static const struct keys keys_retention = { .title = "retention",
 	.list = retention_list };
 
+static const struct key incremental_list[] = {
+	{ "full_every", KEY_DURATION, 0, "1s..", "7d", NULL,
+	    "Make a full backup when the last one is older" },
+	{ "max_chain", KEY_INT, 0, "1..1000", "30", NULL,
+	    "The most increments on one full backup: a restore reads all of "
+	    "them" },
+	{ 0 },
+};
+static const struct keys keys_incremental = { .title = "incremental",
+	.list = incremental_list };
+
 static const char *const expectations[] = { "min", "max", "equals",
 	"newer_than", NULL };
 
@@ -131,7 +142,7 @@ const struct keys keys_source = {
 
 static const struct key filter_list[] = {
 	{ "type", KEY_STRING, KEY_REQUIRED, NULL, NULL, NULL,
-	    "The plugin that transforms the bytes: gzip, ..." },
+	    "The plugin that transforms the bytes: gzip, zstd, ..." },
 	{ 0 },
 };
 const struct keys keys_filter = {
@@ -165,6 +176,9 @@ static const struct key pipeline_list[] = {
 	    "When to back up" },
 	{ "retention", KEY_OBJECT, 0, NULL, NULL, &keys_retention,
 	    "Which backups \"holdfast prune\" keeps" },
+	{ "incremental", KEY_OBJECT, 0, NULL, NULL, &keys_incremental,
+	    "Back up what has changed since the last backup, where the engine "
+	    "can; absent: full backups alone" },
 	{ "verify", KEY_ENUM, 0, "none|readback|deep", "readback", NULL,
 	    "How a backup is proved before it counts as done: not at all, by "
 	    "reading every stored byte back, or by a restore as well" },
@@ -215,8 +229,8 @@ const struct keys keys_top = { .title = "Top level", .list = top_list };
 
 const struct keys *const keys_all[] = { &keys_top, &keys_spool, &keys_filter,
 	&keys_sink, &keys_pipeline, &keys_source, &keys_schedule,
-	&keys_retention, &keys_drill, &keys_assert, &keys_hooks, &keys_hook,
-	NULL };
+	&keys_retention, &keys_incremental, &keys_drill, &keys_assert,
+	&keys_hooks, &keys_hook, NULL };
 
 static const char *const everywhere_names[] = { "$comment", "$schema", NULL };
 

@@ -323,6 +323,19 @@ out_fact_at(
 }
 
 bool
+out_begun(const struct hf_out *o)
+{
+	const struct out *out = out_of(o);
+	bool begun = false;
+
+	pool_lock(out->of->flow);
+	for (const struct object *i = out->of->objects; i != NULL; i = i->next)
+		begun = begun || i->out == out;
+	pool_unlock(out->of->flow);
+	return begun;
+}
+
+bool
 outflow_sink_ok(const struct outflow *of, size_t sink, struct hf_error *why)
 {
 	bool ok;

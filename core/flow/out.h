@@ -47,6 +47,9 @@ int outflow_new(struct flow *, const struct out_options *, struct outflow **,
 int out_new(
     struct outflow *, const char *prefix, struct hf_out **, struct hf_error *);
 
+/* Has the engine begun an object of it? */
+bool out_begun(const struct hf_out *);
+
 /* The facts an engine told: the n-th, or false. */
 bool out_fact_at(
     const struct hf_out *, size_t n, const char **key, const char **value);

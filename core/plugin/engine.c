@@ -304,6 +304,21 @@ engine_log_ahead(
 }
 
 int
+engine_log_behind(struct engine *e, const char *file, struct hf_out *log,
+    struct hf_in *have, struct hf_error *err)
+{
+	struct hf_error why = { .status = HF_OK };
+	int rc;
+
+	if (e->ops->log_behind == NULL)
+		return unsupported(e, "bring waiting files along", err);
+	instance_lock(&e->base);
+	rc = e->ops->log_behind(e->handle, file, log, have, &why);
+	instance_unlock(&e->base);
+	return done(e, "log_behind", rc, &why, err);
+}
+
+int
 engine_log_reach(struct engine *e, const struct hf_request *given,
     struct hf_in *backup, struct hf_error *err)
 {

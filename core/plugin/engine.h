@@ -43,6 +43,8 @@ int engine_log_get(struct engine *, const char *name, const char *file,
     struct hf_in *log, struct hf_error *);
 int engine_log_ahead(
     struct engine *, const char *name, struct hf_in *log, struct hf_error *);
+int engine_log_behind(struct engine *, const char *file, struct hf_out *log,
+    struct hf_in *have, struct hf_error *);
 int engine_log_reach(struct engine *, const struct hf_request *,
     struct hf_in *backup, struct hf_error *);
 int engine_log_spans(struct engine *, struct hf_in *log,

@@ -4,10 +4,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cancel.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/key.h"
 #include "base/log.h"
 #include "plugin/ctx.h"
 #include "plugin/spool.h"
@@ -304,6 +306,39 @@ host_log_facts(struct hf_in *log, const char *name, host_fact_fn *fn, void *arg,
 	return log->ops->facts(log, name, fn, arg, err);
 }
 
+struct below {
+	const char *prefix;
+	hf_list_fn *fn;
+	void *arg;
+};
+
+static int
+pass_below(void *arg, const struct hf_object *o)
+{
+	const struct below *b = arg;
+
+	if (strncmp(o->key, b->prefix, strlen(b->prefix)) != 0)
+		return 0;
+	return b->fn(b->arg, o);
+}
+
+static int
+host_log_list(struct hf_in *log, const char *prefix, hf_list_fn *fn, void *arg,
+    struct hf_error *err)
+{
+	struct below below = { prefix, fn, arg };
+
+	if (log == NULL || log->ops == NULL)
+		return bug(err, "log_list", "no log");
+	if (prefix == NULL || fn == NULL)
+		return bug(err, "log_list", "no prefix or no function");
+	if (!key_valid_prefix(prefix))
+		return bug(err, "log_list", "no name begins so");
+	if (log->ops->list_below == NULL)
+		return log->ops->list(log, pass_below, &below, err);
+	return log->ops->list_below(log, prefix, fn, arg, err);
+}
+
 const struct hf_host host_table = {
 	.struct_size = sizeof(struct hf_host),
 	.abi_major = HF_ABI_MAJOR,
@@ -337,4 +372,5 @@ const struct hf_host host_table = {
 	.log_facts = host_log_facts,
 	.spool_open = spool_open,
 	.spool_close = spool_close,
+	.log_list = host_log_list,
 };

@@ -45,6 +45,9 @@ struct in_ops {
 	/* Of logs alone; NULL: what is read is no log. */
 	int (*facts)(struct hf_in *, const char *name, host_fact_fn *,
 	    void *arg, struct hf_error *);
+	/* The names that begin so; NULL: list, and those alone are told. */
+	int (*list_below)(struct hf_in *, const char *prefix, hf_list_fn *,
+	    void *arg, struct hf_error *);
 };
 struct hf_in {
 	const struct in_ops *ops;

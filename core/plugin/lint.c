@@ -72,7 +72,7 @@ any_log(const struct hf_engine_ops *o)
 	return o->log_push != NULL || o->log_get != NULL ||
 	       o->log_ahead != NULL || o->log_reach != NULL ||
 	       o->log_spans != NULL || o->log_verify != NULL ||
-	       o->log_surplus != NULL;
+	       o->log_surplus != NULL || o->log_behind != NULL;
 }
 
 static int

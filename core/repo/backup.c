@@ -6,82 +6,10 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "flow/out.h"
-#include "plugin/engine.h"
 #include "plugin/store.h"
+#include "repo/backup_private.h"
 #include "repo/copy.h"
 #include "repo/lease_private.h"
-#include "repo/logs.h"
-#include "repo/repo_private.h"
-
-/* What one run has of a sink. */
-struct part {
-	bool live; /* still in the backup */
-	struct lease *lease;
-	struct filter **own;
-	size_t lane;  /* among the outflow's sinks */
-	bool written; /* data of this run may lie there */
-	bool keep;    /* a manifest may be there: the data stays */
-};
-
-struct run {
-	struct repo *r;
-	struct repo_backup_result *res;
-	struct part *parts; /* one a sink of the repo */
-	struct filter **common;
-	struct outflow *flow;
-	size_t *lanes; /* lane to sink */
-	size_t nlanes;
-	struct hf_out **outs; /* one a source */
-	char **prefixes;
-	char *key_prefix;
-	/* Progress of the source under way; only its engine's threads
-	 * write, between two sources nobody does. */
-	uint64_t base, done, total;
-	pthread_mutex_t lock; /* the three above */
-};
-
-static void
-tell_dropped(struct run *run, size_t sink, const struct hf_error *why)
-{
-	/* The frames come with the result; here the cause is enough. */
-	log_write(HF_LOG_WARN, "backup.sink", run->r->sinks[sink].who,
-	    "pipeline %s: left out of backup %s: %s", run->r->pipeline->name,
-	    run->res->id, why->cause);
-}
-
-static void
-drop(struct run *run, size_t sink, const struct hf_error *why)
-{
-	struct repo_sink_result *res = &run->res->sinks[sink];
-
-	run->parts[sink].live = false;
-	res->ok = false;
-	res->why = *why;
-}
-
-static size_t
-count_live(const struct run *run)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < run->r->nsinks; i++)
-		n += run->parts[i].live;
-	return n;
-}
-
-/* HF_OK while a sink is left, else what the first one failed of. */
-static int
-any_left(const struct run *run, struct hf_error *err)
-{
-	if (count_live(run) > 0)
-		return HF_OK;
-	if (run->r->nsinks == 0)
-		return error_fail(err, HF_E_INVALID, "pipeline %s has no sink",
-		    run->r->pipeline->name);
-	if (err != NULL)
-		*err = run->res->sinks[0].why;
-	return run->res->sinks[0].why.status;
-}
 
 static int
 interrupted(const struct run *run, struct hf_error *err)
@@ -151,189 +79,35 @@ prepare(struct run *run, struct hf_error *err)
 			return rc;
 		}
 		if (rc != HF_OK) {
-			tell_dropped(run, i, &why);
-			drop(run, i, &why);
+			backup_run_tell_dropped(run, i, &why);
+			backup_run_drop(run, i, &why);
 		}
 	}
-	return any_left(run, err);
+	return backup_run_left(run, err);
 }
 
-/* Called from any thread, as soon as it is known. */
-static void
-notice(void *arg, size_t lane, const char *event, const struct hf_error *why)
-{
-	struct run *run = arg;
-	size_t sink = run->lanes[lane];
-
-	if (why != NULL)
-		tell_dropped(run, sink, why);
-	else
-		log_write(HF_LOG_INFO, event, run->r->sinks[sink].who,
-		    "pipeline %s: it takes bytes slower than they come; they "
-		    "wait in the spool so that the source need not",
-		    run->r->pipeline->name);
-}
-
+/* With the leases, so that prune takes nothing of it away. */
 static int
-open_outflow(struct run *run, struct hf_error *err)
+find_parent(struct run *run, struct hf_error *err)
 {
 	struct repo *r = run->r;
-	struct out_sink *sinks = calloc(r->nsinks + 1, sizeof *sinks);
-	struct out_options options = { .filters = run->common,
-		.nfilters = r->pipeline->nthrough,
-		.sinks = sinks,
-		.notice = notice,
-		.arg = run };
+	bool *live = calloc(r->nsinks + 1, sizeof *live);
 	int rc;
 
-	run->lanes = calloc(r->nsinks + 1, sizeof *run->lanes);
-	run->key_prefix = manifest_data_prefix(r->pipeline->name, run->res->id);
-	if (sinks == NULL || run->lanes == NULL || run->key_prefix == NULL) {
-		rc = repo_nomem(err);
-		goto out;
-	}
-	for (size_t i = 0; i < r->nsinks; i++) {
-		if (!run->parts[i].live)
-			continue;
-		run->parts[i].lane = run->nlanes;
-		run->parts[i].written = true;
-		run->lanes[run->nlanes] = i;
-		sinks[run->nlanes++] =
-		    (struct out_sink){ .name = r->sinks[i].name,
-			    .store = r->sinks[i].store,
-			    .filters = run->parts[i].own,
-			    .nfilters = r->sinks[i].config->nthrough,
-			    .stall_ms = r->sinks[i].config->stall_ms };
-	}
-	options.nsinks = run->nlanes;
-	options.key_prefix = run->key_prefix;
-	rc = outflow_new(r->env.flow, &options, &run->flow, err);
-	if (rc != HF_OK)
-		run->flow = NULL;
-out:
-	free(sinks);
-	return rc;
-}
-
-static void
-on_progress(void *arg, uint64_t done, uint64_t total)
-{
-	struct run *run = arg;
-	uint64_t all, sum;
-
-	pthread_mutex_lock(&run->lock);
-	run->done = done;
-	run->total = total;
-	all = run->base + done;
-	sum = total == 0 ? 0 : run->base + total;
-	pthread_mutex_unlock(&run->lock);
-	repo_progress(run->r, "backup", all, sum);
-}
-
-static void
-on_result(void *arg, const char *key, const char *value)
-{
-	struct run *run = arg;
-
-	repo_told(run->r, key, value);
-}
-
-static int
-run_source(struct run *run, size_t i, struct hf_error *err)
-{
-	struct repo *r = run->r;
-	const struct config_item *item = &r->pipeline->sources[i];
-	struct source_hooks hooks = { on_progress, on_result, run };
-	struct hf_request request = { .struct_size = sizeof request,
-		.kind = HF_KIND_FULL,
-		.max_streams = repo_streams(r) };
-	struct logs_attached log;
-	struct source source;
-	int rc;
-
-	run->prefixes[i] = r->pipeline->nsources == 1
-			       ? strdup("")
-			       : text_format("%s/", item->name);
-	if (run->prefixes[i] == NULL)
+	if (live == NULL)
 		return repo_nomem(err);
-	if ((rc = source_open(r, item, &hooks, &source, err)) != HF_OK)
+	for (size_t i = 0; i < r->nsinks; i++)
+		live[i] = run->parts[i].live;
+	rc = parent_find(r, run->res->id, run->kind, live, &run->parent, err);
+	free(live);
+	if (rc != HF_OK || run->parent.because[0] == '\0')
 		return rc;
-	if ((rc = out_new(run->flow, run->prefixes[i], &run->outs[i], err)) ==
-		HF_OK &&
-	    (rc = logs_attach(
-		 r, item->name, source.engine, &request, &log, err)) == HF_OK) {
-		rc = engine_backup(source.engine, &request, run->outs[i], err);
-		logs_detach(&log);
-	}
-	source_close(&source);
-	if (rc != HF_OK)
-		(void)error_context(err, "backing up source %s of pipeline %s",
-		    item->name, r->pipeline->name);
-	pthread_mutex_lock(&run->lock);
-	run->base += run->total > run->done ? run->total : run->done;
-	run->done = run->total = 0;
-	pthread_mutex_unlock(&run->lock);
-	return rc;
-}
-
-/* An engine that says "done" and wrote nothing has not made a backup. */
-static int
-check_objects(struct run *run, struct hf_error *err)
-{
-	for (size_t i = 0; i < run->r->pipeline->nsources; i++)
-		for (size_t lane = 0; lane < run->nlanes; lane++)
-			if (run->parts[run->lanes[lane]].live &&
-			    out_object(run->outs[i], lane, 0) == NULL)
-				return error_fail(err, HF_E_BUG,
-				    "source %s of pipeline %s wrote no object",
-				    run->r->pipeline->sources[i].name,
-				    run->r->pipeline->name);
+	memcpy(run->res->full_because, run->parent.because,
+	    sizeof run->res->full_because);
+	log_write(run->parent.due ? HF_LOG_INFO : HF_LOG_WARN, "backup.full",
+	    NULL, "pipeline %s: a full backup, and not an increment: %s",
+	    r->pipeline->name, run->parent.because);
 	return HF_OK;
-}
-
-/* Which sinks came through, and which ones must not be touched any more. */
-static void
-settle(struct run *run)
-{
-	for (size_t lane = 0; lane < run->nlanes; lane++) {
-		struct hf_error why = { 0 };
-		size_t sink = run->lanes[lane];
-
-		if (!outflow_sink_ok(run->flow, lane, &why))
-			drop(run, sink, &why);
-		if (outflow_sink_stuck(run->flow, lane))
-			repo_sink_stuck(run->r, sink, run->parts[sink].own);
-	}
-}
-
-static int
-run_sources(struct run *run, struct hf_error *err)
-{
-	size_t n = run->r->pipeline->nsources;
-	struct hf_error finish = { 0 };
-	int rc = HF_OK, finished;
-
-	run->outs = calloc(n + 1, sizeof(struct hf_out *));
-	run->prefixes = calloc(n + 1, sizeof *run->prefixes);
-	if (run->outs == NULL || run->prefixes == NULL)
-		return repo_nomem(err);
-	if ((rc = open_outflow(run, err)) != HF_OK)
-		return rc;
-	for (size_t i = 0; i < n && rc == HF_OK; i++)
-		rc = run_source(run, i, err);
-	finished = outflow_finish(run->flow, &finish);
-	outflow_close(run->flow);
-	settle(run);
-	run->res->raw = outflow_raw_bytes(run->flow);
-	run->res->ended_ms = text_now();
-	if (rc == HF_OK && finished != HF_OK) {
-		rc = finished;
-		if (err != NULL)
-			*err = finish;
-	}
-	if (rc == HF_OK && (rc = any_left(run, err)) == HF_OK)
-		rc = check_objects(run, err);
-	return rc;
 }
 
 static int
@@ -345,6 +119,8 @@ publish_one(struct run *run, size_t i, struct hf_error *err)
 		.ended_ms = run->res->ended_ms,
 		.outs = run->outs,
 		.prefixes = (const char *const *)run->prefixes,
+		.parent = run->parent.id[0] == '\0' ? NULL : run->parent.id,
+		.incremental = run->incremental,
 		.common = run->common,
 		.ncommon = run->r->pipeline->nthrough,
 		.own = part->own,
@@ -359,8 +135,7 @@ publish_one(struct run *run, size_t i, struct hf_error *err)
 	if (run->res->nobjects == 0)
 		for (size_t s = 0; s < m->nsources; s++)
 			run->res->nobjects += m->sources[s].nobjects;
-	rc = publish_copy(
-	    run->r->sinks[i].store, m, part->lease, &part->keep, err);
+	rc = publish_copy(&run->r->sinks[i], m, part->lease, &part->keep, err);
 	manifest_free(m);
 	if (rc != HF_OK)
 		(void)error_context(err, "publishing backup %s", run->res->id);
@@ -387,8 +162,8 @@ publish(struct run *run, struct hf_error *err)
 		    !cancel_requested(run->r->env.cancel))
 			why.status = HF_E_EXISTS;
 		if (rc != HF_OK) {
-			tell_dropped(run, i, &why);
-			drop(run, i, &why);
+			backup_run_tell_dropped(run, i, &why);
+			backup_run_drop(run, i, &why);
 			continue;
 		}
 		run->res->sinks[i].ok = true;
@@ -397,7 +172,7 @@ publish(struct run *run, struct hf_error *err)
 	run->res->published = published > 0;
 	run->res->partial =
 	    published > 0 && published < run->r->pipeline->require;
-	return any_left(run, err);
+	return backup_run_left(run, err);
 }
 
 static int
@@ -533,6 +308,8 @@ close_run(struct run *run)
 	for (char **p = run->prefixes; p != NULL && *p != NULL; p++)
 		free(*p);
 	free(run->prefixes);
+	parent_clear(&run->parent, run->r->nsinks);
+	free(run->incremental);
 	free(run->outs);
 	free(run->lanes);
 	free(run->key_prefix);
@@ -542,10 +319,10 @@ close_run(struct run *run)
 }
 
 static int
-begin(struct run *run, struct repo *r, struct repo_backup_result *res,
-    struct hf_error *err)
+begin(struct run *run, struct repo *r, enum repo_backup_kind kind,
+    struct repo_backup_result *res, struct hf_error *err)
 {
-	*run = (struct run){ .r = r, .res = res };
+	*run = (struct run){ .r = r, .res = res, .kind = kind };
 	(void)pthread_mutex_init(&run->lock, NULL);
 	*res = (struct repo_backup_result){ .started_ms = text_now() };
 	manifest_new_id(res->started_ms, res->id);
@@ -560,8 +337,8 @@ begin(struct run *run, struct repo *r, struct repo_backup_result *res,
 }
 
 int
-repo_backup(
-    struct repo *r, struct repo_backup_result *res, struct hf_error *err)
+repo_backup(struct repo *r, enum repo_backup_kind kind,
+    struct repo_backup_result *res, struct hf_error *err)
 {
 	struct hf_error own = { 0 };
 	struct run run;
@@ -569,10 +346,11 @@ repo_backup(
 
 	if (err == NULL)
 		err = &own;
-	if ((rc = begin(&run, r, res, err)) != HF_OK ||
-	    (rc = prepare(&run, err)) != HF_OK)
+	if ((rc = begin(&run, r, kind, res, err)) != HF_OK ||
+	    (rc = prepare(&run, err)) != HF_OK ||
+	    (rc = find_parent(&run, err)) != HF_OK)
 		goto out;
-	if ((rc = run_sources(&run, err)) == HF_OK &&
+	if ((rc = backup_run_sources(&run, err)) == HF_OK &&
 	    (rc = interrupted(&run, err)) == HF_OK)
 		rc = publish(&run, err);
 	if (run.flow != NULL && collect_facts(&run) != HF_OK && rc == HF_OK)
@@ -590,6 +368,33 @@ out:
 	if (run.parts != NULL)
 		release(&run);
 	close_run(&run);
+	return rc;
+}
+
+int
+repo_backup_would(struct repo *r, enum repo_backup_kind kind, char parent[40],
+    char because[512], struct hf_error *err)
+{
+	bool *live = calloc(r->nsinks + 1, sizeof *live);
+	struct parent p = { 0 };
+	char id[32];
+	int rc;
+
+	parent[0] = because[0] = '\0';
+	if (live == NULL)
+		return repo_nomem(err);
+	manifest_new_id(text_now(), id);
+	/* A sink that cannot be used would be left out. */
+	for (size_t i = 0; i < r->nsinks; i++)
+		live[i] = open_sink(r, i, NULL) == HF_OK &&
+			  layout_readable(r->sinks[i].store, NULL) == HF_OK &&
+			  known_refuse(r, &r->sinks[i], NULL) == HF_OK;
+	if ((rc = parent_find(r, id, kind, live, &p, err)) == HF_OK) {
+		memcpy(parent, p.id, sizeof p.id);
+		memcpy(because, p.because, sizeof p.because);
+	}
+	parent_clear(&p, r->nsinks);
+	free(live);
 	return rc;
 }
 

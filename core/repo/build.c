@@ -76,6 +76,7 @@ build_source(
 
 	while (out_object(b->outs[i], b->lane, n) != NULL)
 		n++;
+	s->incremental = b->parent != NULL && b->incremental[i];
 	if ((s->objects = calloc(n + 1, sizeof *s->objects)) == NULL ||
 	    !copy(&s->name, item->name) ||
 	    !copy(&s->engine, item->plugin->desc.name) ||
@@ -139,7 +140,9 @@ build_head(struct repo *r, const struct build *b, struct manifest *m)
 	m->started_ms = b->started_ms;
 	m->ended_ms = b->ended_ms;
 	return copy(&m->id, b->id) && copy(&m->pipeline, r->pipeline->name) &&
-	       copy(&m->kind, "full") && copy(&m->host, host) &&
+	       copy(&m->kind,
+		   b->parent == NULL ? MANIFEST_FULL : MANIFEST_INCREMENTAL) &&
+	       copy(&m->parent, b->parent) && copy(&m->host, host) &&
 	       copy(&m->environment, config->environment) &&
 	       copy(&m->operator_name, config->operator_name) &&
 	       copy(&m->program_version, host_table.version) &&

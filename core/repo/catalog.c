@@ -4,6 +4,7 @@
 
 #include "config/config.h"
 #include "plugin/store.h"
+#include "repo/links.h"
 #include "repo/doc.h"
 #include "repo/repo_private.h"
 
@@ -12,6 +13,13 @@ catalog_copy_clear(struct repo_copy *c)
 {
 	manifest_free(c->manifest);
 	*c = (struct repo_copy){ 0 };
+}
+
+bool
+catalog_copy_failed(const struct repo_copy *c)
+{
+	return (c->check.at_ms != 0 && !c->check.passed) ||
+	       (c->proved.at_ms != 0 && !c->proved.passed);
 }
 
 /* What stands under a key has to be what the key says. */
@@ -128,6 +136,18 @@ load_copy(struct repo *r, size_t sink, const char *id, struct repo_copy *c,
 }
 
 int
+catalog_manifest(struct repo *r, size_t sink, const char *id,
+    struct repo_copy *c, struct hf_error *why)
+{
+	int rc;
+
+	*c = (struct repo_copy){ .state = REPO_COPY_UNREACHABLE };
+	if ((rc = open_sink(r, sink, why)) != HF_OK)
+		return rc;
+	return load_copy(r, sink, id, c, why);
+}
+
+int
 catalog_copy(struct repo *r, size_t sink, const char *id, struct repo_copy *c,
     struct hf_error *why)
 {
@@ -193,6 +213,19 @@ catalog_entry(struct repo *r, const char *id, struct repo_backup_entry *e,
 		return rc;
 	for (size_t i = 0; i < r->nsinks; i++)
 		(void)catalog_copy(r, i, id, &e->copies[i], NULL);
+	entry_times(e, r->nsinks);
+	return HF_OK;
+}
+
+int
+catalog_entry_in(struct repo *r, const char *id, size_t sink,
+    struct repo_backup_entry *e, struct hf_error *err)
+{
+	int rc;
+
+	if ((rc = new_entry(r, id, e, err)) != HF_OK)
+		return rc;
+	(void)catalog_copy(r, sink, id, &e->copies[sink], NULL);
 	entry_times(e, r->nsinks);
 	return HF_OK;
 }
@@ -274,9 +307,17 @@ out:
 	free(prefix);
 }
 
+/* Nothing was ever kept there, as far as this host knows, and the first object
+ * put there makes the place. */
+static bool
+is_new(const struct repo *r, const struct repo_sink *s)
+{
+	return known_no_place(s) && known_refuse(r, s, NULL) == HF_OK;
+}
+
 static int
-list_sink(
-    struct repo *r, size_t sink, struct repo_catalog *c, struct hf_error *err)
+list_sink(struct repo *r, size_t sink, bool new_is_empty,
+    struct repo_catalog *c, struct hf_error *err)
 {
 	struct store_keys keys = { 0 };
 	struct repo_backup_entry *e;
@@ -286,9 +327,21 @@ list_sink(
 	if (prefix == NULL)
 		return repo_nomem(err);
 	if ((rc = open_sink(r, sink, err)) != HF_OK ||
-	    (rc = layout_readable(r->sinks[sink].store, err)) != HF_OK ||
-	    (rc = store_list_all(r->sinks[sink].store, prefix, &keys, err)) !=
-		HF_OK)
+	    (rc = layout_readable(r->sinks[sink].store, err)) != HF_OK)
+		goto out;
+	rc = store_list_all(r->sinks[sink].store, prefix, &keys, err);
+	if (rc == HF_E_NOTFOUND && new_is_empty && is_new(r, &r->sinks[sink])) {
+		error_clear(err);
+		rc = HF_OK;
+		goto out;
+	}
+	if (rc == HF_E_NOTFOUND &&
+	    (rc = known_there(r, &r->sinks[sink], err)) == HF_OK) {
+		/* Mounted in this moment. */
+		error_clear(err);
+		rc = store_list_all(r->sinks[sink].store, prefix, &keys, err);
+	}
+	if (rc != HF_OK)
 		goto out;
 	/* "No backups" would be the wrong thing to say of a missing disk. */
 	if (keys.n == 0 &&
@@ -352,8 +405,9 @@ by_age(const void *a, const void *b)
 	return strcmp(x->id, y->id);
 }
 
-int
-repo_list(struct repo *r, struct repo_catalog *c, struct hf_error *err)
+static int
+list_all(struct repo *r, bool new_is_empty, struct repo_catalog *c,
+    struct hf_error *err)
 {
 	size_t listed = 0;
 
@@ -362,7 +416,7 @@ repo_list(struct repo *r, struct repo_catalog *c, struct hf_error *err)
 	if (c->sink_errors == NULL)
 		return repo_nomem(err);
 	for (size_t i = 0; i < r->nsinks; i++) {
-		int rc = list_sink(r, i, c, &c->sink_errors[i]);
+		int rc = list_sink(r, i, new_is_empty, c, &c->sink_errors[i]);
 
 		if (rc == HF_OK) {
 			listed++;
@@ -384,7 +438,20 @@ repo_list(struct repo *r, struct repo_catalog *c, struct hf_error *err)
 	settle(r, c);
 	if (c->n > 0)
 		qsort(c->entries, c->n, sizeof *c->entries, by_age);
+	links_settle(c);
 	return HF_OK;
+}
+
+int
+repo_list(struct repo *r, struct repo_catalog *c, struct hf_error *err)
+{
+	return list_all(r, false, c, err);
+}
+
+int
+catalog_list(struct repo *r, struct repo_catalog *c, struct hf_error *err)
+{
+	return list_all(r, true, c, err);
 }
 
 void

@@ -6,6 +6,7 @@
 #include "base/cancel.h"
 #include "config/config.h"
 #include "plugin/store.h"
+#include "repo/links.h"
 #include "repo/doc.h"
 #include "repo/repo_private.h"
 
@@ -170,6 +171,51 @@ out:
 	buf_free(&want);
 	buf_free(&have);
 	free(key);
+	return rc;
+}
+
+static int
+look_at_parent(struct check *c, const char *id, struct repo_copy *copy,
+    struct hf_error *err)
+{
+	int rc = catalog_manifest(c->r, c->sink, id, copy, err);
+
+	if (rc != HF_OK)
+		return rc;
+	if (copy->state == REPO_COPY_DAMAGED)
+		return err->status;
+	error_clear(err);
+	if (copy->state != REPO_COPY_PRESENT)
+		return error_fail(err, HF_E_NOTFOUND,
+		    "it builds on %s, which this sink does not have", id);
+	return links_look_at(c->r, c->sink, copy->manifest, NULL, err);
+}
+
+int
+check_parents(struct check *c)
+{
+	const char *id = c->m->parent;
+	struct repo_copy copy = { 0 };
+	int rc = HF_OK;
+
+	while (id != NULL) {
+		struct repo_copy next;
+		struct hf_error err = { 0 };
+
+		rc = look_at_parent(c, id, &next, &err);
+		if (rc != HF_OK) {
+			if (next.manifest != NULL)
+				(void)error_context(
+				    &err, "it builds on %s", id);
+			rc = check_failed(c, "parent", &err);
+			catalog_copy_clear(&next);
+			break;
+		}
+		catalog_copy_clear(&copy);
+		copy = next;
+		id = copy.manifest->parent;
+	}
+	catalog_copy_clear(&copy);
 	return rc;
 }
 

@@ -230,42 +230,15 @@ copy_objects(struct copying *c, struct hf_error *err)
 
 /* ---- the whole backup ---- */
 
-static bool
-exists_in(struct store *store, char *key, int *rc, struct hf_error *err)
-{
-	struct hf_object object = { .struct_size = sizeof object };
-
-	*rc = key == NULL ? repo_nomem(err)
-			  : store_stat(store, key, &object, err);
-	free(key);
-	if (*rc == HF_E_NOTFOUND) {
-		error_clear(err);
-		*rc = HF_OK;
-		return false;
-	}
-	return *rc == HF_OK;
-}
-
 /* A child whose parent is missing cannot be restored: no use in having it. */
 static int
 check_parent(struct copying *c, struct hf_error *err)
 {
-	bool there;
-	int rc;
+	int rc = publish_parent(sink_of(c, c->to), c->m, err);
 
-	if (c->m->parent == NULL)
-		return HF_OK;
-	there = exists_in(sink_of(c, c->to)->store,
-	    manifest_key(c->m->pipeline, c->m->parent), &rc, err);
-	if (rc != HF_OK) {
+	if (rc != HF_OK && rc != HF_E_NOTFOUND)
 		c->writing = true;
-		return rc;
-	}
-	if (there)
-		return HF_OK;
-	return error_fail(err, HF_E_NOTFOUND,
-	    "it builds on %s, which %s does not have", c->m->parent,
-	    sink_of(c, c->to)->who);
+	return rc;
 }
 
 /* The lease of the target, under the backup's own id: what a killed copy
@@ -413,8 +386,7 @@ publish(struct copying *c, struct hf_error *err)
 	if ((rc = new_checks(c, err)) != HF_OK)
 		return rc;
 	c->writing = true;
-	rc = publish_copy(
-	    sink_of(c, c->to)->store, c->m, c->lease, &published, err);
+	rc = publish_copy(sink_of(c, c->to), c->m, c->lease, &published, err);
 	/* What a manifest may name stays. */
 	if (published)
 		c->mine = false;
@@ -450,12 +422,13 @@ verify(struct copying *c, struct hf_error *err)
 static bool
 gone(struct copying *c)
 {
-	struct hf_error err = { 0 };
-	int rc;
+	struct hf_object object = { .struct_size = sizeof object };
+	char *key = manifest_key(c->r->pipeline->name, c->res->id);
+	bool is = key != NULL && store_stat(sink_of(c, c->from)->store, key,
+				     &object, NULL) == HF_E_NOTFOUND;
 
-	return !exists_in(sink_of(c, c->from)->store,
-		   manifest_key(c->r->pipeline->name, c->res->id), &rc, &err) &&
-	       rc == HF_OK;
+	free(key);
+	return is;
 }
 
 /* What reading failed of: a missing object is damage like a flipped bit. */

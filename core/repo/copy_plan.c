@@ -29,11 +29,22 @@ find_sink(struct repo *r, const char *name, size_t *out, struct hf_error *err)
 	    r->pipeline->name, name);
 }
 
+/* A target whose folder is not there has nothing, like one of a first backup;
+ * unless it has held a repository before. */
+static bool
+is_new(struct plan *p)
+{
+	return p->catalog.sink_errors[p->to].status == HF_E_NOTFOUND &&
+	       open_sink(p->r, p->to, NULL) == HF_OK &&
+	       known_refuse(p->r, &p->r->sinks[p->to], NULL) == HF_OK;
+}
+
 /* Without both lists there is no telling what is lacking. */
 static int
 load(struct plan *p, struct hf_error *err)
 {
 	const struct hf_error *why;
+	bool new;
 	int rc;
 
 	if ((rc = find_sink(p->r, p->q->from, &p->from, err)) != HF_OK ||
@@ -45,8 +56,13 @@ load(struct plan *p, struct hf_error *err)
 		    p->q->from);
 	if ((rc = repo_list(p->r, &p->catalog, err)) != HF_OK)
 		return rc;
+	new = is_new(p);
+	for (size_t i = 0; i < p->catalog.n; i++)
+		if (new)
+			p->catalog.entries[i].copies[p->to].state =
+			    REPO_COPY_ABSENT;
 	why = &p->catalog.sink_errors[p->from];
-	if (why->status == HF_OK)
+	if (why->status == HF_OK && !new)
 		why = &p->catalog.sink_errors[p->to];
 	if (why->status != HF_OK) {
 		if (err != NULL)

@@ -2,10 +2,10 @@
 #include <string.h>
 
 #include "config/config.h"
-#include "flow/in.h"
 #include "plugin/engine.h"
 #include "plugin/loader.h"
 #include "plugin/options.h"
+#include "repo/links.h"
 #include "repo/logs.h"
 #include "repo/repo_private.h"
 
@@ -13,6 +13,7 @@
 
 struct look {
 	struct check *c;
+	struct links *chain;
 	const char *source;
 	int failed; /* findings that were failures */
 	char first[160];
@@ -66,6 +67,7 @@ restore_and_look(struct look *look, const struct manifest_source *s,
     struct source *source, const struct plugin *plugin, const char *dir,
     struct hf_error *err)
 {
+	struct hf_in *const *ins;
 	struct check *c = look->c;
 	struct hf_request request = { .struct_size = sizeof request,
 		.kind = HF_KIND_FULL,
@@ -73,7 +75,8 @@ restore_and_look(struct look *look, const struct manifest_source *s,
 	char target[TARGET_MAX] = "";
 	struct options *options = NULL;
 	struct logs_attached log;
-	struct reading reading;
+	struct links *chain = look->chain;
+	size_t n;
 	int rc;
 
 	rc = engine_scratch(source->engine, dir, target, sizeof target, err);
@@ -88,34 +91,37 @@ restore_and_look(struct look *look, const struct manifest_source *s,
 	if ((rc = source_restore_options(c->r, plugin, NULL, &options, err)) !=
 	    HF_OK)
 		return rc;
-	if ((rc = reading_open(c->r, c->sink, s, NULL, NULL, &reading, err)) !=
-	    HF_OK)
+	if ((rc = links_source(chain, s->name, err)) != HF_OK ||
+	    (rc = links_read(chain, err)) != HF_OK)
 		goto out;
+	ins = links_ins(chain, &n);
 	request.target = target;
 	request.restore_conf = options == NULL ? NULL : options_conf(options);
 	if ((rc = logs_attach(c->r, s->name, source->engine, &request, &log,
 		 err)) == HF_OK) {
-		rc = engine_restore(
-		    source->engine, &request, &reading.in, 1, err);
+		rc = engine_restore(source->engine, &request, ins, n, err);
 		if (rc == HF_OK) {
 			told(look, HF_PASS, "restored");
 			rc = inspect(
-			    look, source->engine, target, reading.in, err);
+			    look, source->engine, target, ins[n - 1], err);
+		} else if (links_failed(chain)) {
+			/* Says more than what the engine made of it. */
+			error_clear(err);
+			rc = links_read(chain, err);
 		}
 		logs_detach(&log);
 	}
 	engine_discard(source->engine, target);
-	reading_close(&reading);
 out:
 	options_free(options);
 	return rc;
 }
 
 static int
-deep_source(struct check *c, const struct manifest_source *s, const char *dir,
-    struct hf_error *err)
+deep_source(struct check *c, struct links *chain,
+    const struct manifest_source *s, const char *dir, struct hf_error *err)
 {
-	struct look look = { .c = c, .source = s->name };
+	struct look look = { .c = c, .chain = chain, .source = s->name };
 	const struct config_item *item;
 	struct source source;
 	int rc;
@@ -131,22 +137,34 @@ deep_source(struct check *c, const struct manifest_source *s, const char *dir,
 int
 deep_check(struct check *c)
 {
+	struct repo_backup_entry e = { 0 };
 	struct hf_error err = { 0 };
+	struct links *chain = NULL;
 	struct scratch scratch;
 	int rc = HF_OK;
 
 	if (scratch_new(c->r->env.config->scratch_dir, &scratch, &err) != HF_OK)
 		return check_failed(c, "scratch restore", &err);
+	/* All that it builds on from this sink, whose copies are checked. */
+	if (catalog_entry_in(c->r, c->m->id, c->sink, &e, &err) != HF_OK ||
+	    links_open(c->r, &e, c->r->sinks[c->sink].name, NULL, &chain,
+		&err) != HF_OK) {
+		rc = check_failed(c, "scratch restore", &err);
+		goto out;
+	}
 	for (size_t i = 0; i < c->m->nsources && rc == HF_OK; i++) {
 		const struct manifest_source *s = &c->m->sources[i];
 
 		error_clear(&err);
-		if (deep_source(c, s, scratch.path, &err) != HF_OK) {
+		if (deep_source(c, chain, s, scratch.path, &err) != HF_OK) {
 			(void)error_context(
 			    &err, "restoring source %s to scratch", s->name);
 			rc = check_failed(c, "scratch restore", &err);
 		}
 	}
+out:
+	links_close(chain);
+	catalog_entry_clear(&e, c->r->nsinks);
 	scratch_free(&scratch);
 	return rc;
 }

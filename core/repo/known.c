@@ -70,7 +70,8 @@ known_refuse(
 	rc = look(r, s, err);
 	if (rc > 0) {
 		rc = HF_OK;
-	} else if (rc == HF_OK) {
+	} else if (rc == HF_OK || rc == HF_E_NOTFOUND) {
+		error_clear(err);
 		rc = error_fail(err, HF_E_NOTFOUND,
 		    "%s has held a repository, and has none now", s->who);
 		error_hint(err,
@@ -82,6 +83,37 @@ out:
 	buf_free(&seen);
 	free(path);
 	return rc;
+}
+
+/* That its folder is missing, only a list tells for sure. */
+static int
+look_for_place(const struct repo_sink *s, struct hf_error *err)
+{
+	return store_list(s->store, REPO_KEY, stop, NULL, err);
+}
+
+bool
+known_no_place(const struct repo_sink *s)
+{
+	return look_for_place(s, NULL) == HF_E_NOTFOUND;
+}
+
+int
+known_there(
+    const struct repo *r, const struct repo_sink *s, struct hf_error *err)
+{
+	struct hf_error lost = { 0 };
+	int rc = look_for_place(s, err), rc_lost;
+
+	if (rc > 0)
+		return HF_OK;
+	if ((rc != HF_OK && rc != HF_E_NOTFOUND) ||
+	    (rc_lost = known_refuse(r, s, &lost)) == HF_OK)
+		return rc;
+	/* That it was there says more. */
+	if (err != NULL)
+		*err = lost;
+	return rc_lost;
 }
 
 void

@@ -26,9 +26,10 @@ repo_log_open(struct repo *r, struct repo_log **out, struct hf_error *err)
 	if (log == NULL)
 		return repo_nomem(err);
 	log->r = r;
-	log->out.log = log->in.log = log;
+	log->out.log = log->in.log = log->safe.log = log;
 	log->out.base.ops = &log_out_ops;
 	log->in.base.ops = &log_in_ops;
+	log->safe.base.ops = &log_safe_ops;
 	log->prefix = repo_key(r->pipeline->name, "wal/");
 	log->sinks = calloc(r->nsinks + 1, sizeof *log->sinks);
 	if (log->prefix == NULL || log->sinks == NULL) {
@@ -196,6 +197,17 @@ log_sink_write(
 	return log_not_missing(err, rc);
 }
 
+void
+repo_log_prepare(struct repo_log *log)
+{
+	struct store *store;
+
+	for (size_t i = 0; i < log->r->nsinks; i++)
+		if (log_sink_read(log, i, &store, NULL) == HF_OK &&
+		    known_no_place(&log->r->sinks[i]))
+			(void)log_sink_write(log, i, &store, NULL);
+}
+
 int
 log_sink_proved(struct repo_log *log, size_t i, struct hf_error *err)
 {
@@ -210,7 +222,7 @@ log_sink_proved(struct repo_log *log, size_t i, struct hf_error *err)
 		s->held_repo = rc == HF_OK;
 		if (rc == HF_E_NOTFOUND) {
 			error_clear(err);
-			rc = known_refuse(log->r, rs, err);
+			rc = known_there(log->r, rs, err);
 		}
 	}
 	(void)pthread_mutex_unlock(&s->lock);
@@ -252,6 +264,7 @@ count_failure(struct repo_log *log, size_t i, const struct hf_error *why)
 	unsigned beyond;
 	int64_t pause = PAUSE_MS;
 	char line[512];
+	bool news;
 
 	error_line(why, line, sizeof line);
 	/* One bad object says nothing of the next one. */
@@ -260,9 +273,12 @@ count_failure(struct repo_log *log, size_t i, const struct hf_error *why)
 		    "pipeline %s: %s", log->r->pipeline->name, line);
 		return;
 	}
+	/* Away before, and full now. */
+	news = s->failures == 0 || s->why.status != why->status;
 	s->why = *why;
 	s->stale = true;
-	if (s->failures++ == 0)
+	s->failures++;
+	if (news)
 		log_write(HF_LOG_WARN, "log.sink", log->r->sinks[i].who,
 		    "pipeline %s: an object of its log could not be kept "
 		    "there: %s",

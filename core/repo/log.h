@@ -15,6 +15,7 @@
  *   log_doc.c    the document
  *   log_write.c  one object into the sinks that lack it
  *   log_read.c   one object out of the first sink that has a good copy
+ *   log_safe.c   what all sinks have that must
  *   log_keep.c   removing, filling, garbage: for those who tend it
  */
 #ifndef HF_REPO_LOG_H
@@ -32,9 +33,25 @@ struct store_keys;
 int repo_log_open(struct repo *, struct repo_log **, struct hf_error *);
 void repo_log_close(struct repo_log *);
 
+/* Before it is written for long, by one who lists it first: of a sink whose
+ * place is not there it could not be told what it has, so that is made as the
+ * first object would make it.  Best effort: writing says what fails. */
+void repo_log_prepare(struct repo_log *);
+
 /* Valid until close; any number of threads may use both at once. */
 struct hf_in *repo_log_in(struct repo_log *);
 struct hf_out *repo_log_out(struct repo_log *);
+
+/* The same as repo_log_in shows, but only what has arrived for good: in as many
+ * of the sinks that count as the pipeline requires (in all that count, where
+ * fewer do).  For a backup that must not be published before its log: counts
+ * tells which sinks are still in it, from any thread; NULL: all.  A sink that
+ * cannot be asked has nothing. */
+struct hf_in *repo_log_safe(
+    struct repo_log *, bool (*counts)(void *arg, size_t sink), void *arg);
+/* Why a name was not shown last, if that is still so, as context of the
+ * error. */
+void repo_log_held_back(struct repo_log *, struct hf_error *);
 
 /* The names that one sink has, sorted, in the place of keys; size and mtime are
  * those of the documents.  Free with store_keys_free. */

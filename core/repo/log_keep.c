@@ -65,16 +65,21 @@ log_keep_remove(struct hf_out *out, const char *name, struct hf_error *err)
 
 /* ---- what one sink has ---- */
 
-/* Everything below wal/, sorted. */
+/* Everything below wal/ that begins so, sorted. */
 static int
-list_all(struct repo_log *log, size_t sink, struct store_keys *keys,
-    struct store **store, struct hf_error *err)
+list_all(struct repo_log *log, size_t sink, const char *prefix,
+    struct store_keys *keys, struct store **store, struct hf_error *err)
 {
+	char *whole = text_format("%s%s", log->prefix, prefix);
 	int rc;
 
 	*keys = (struct store_keys){ 0 };
-	if ((rc = log_sink_read(log, sink, store, err)) != HF_OK ||
-	    (rc = store_list_all(*store, log->prefix, keys, err)) != HF_OK)
+	if (whole == NULL)
+		return repo_nomem(err);
+	if ((rc = log_sink_read(log, sink, store, err)) == HF_OK)
+		rc = store_list_all(*store, whole, keys, err);
+	free(whole);
+	if (rc != HF_OK)
 		return log_not_missing(err, rc);
 	/* An empty folder where a disk should be mounted has nothing. */
 	return keys->n > 0 ? HF_OK : log_sink_proved(log, sink, err);
@@ -92,12 +97,19 @@ int
 repo_log_list(struct repo_log *log, size_t sink, struct store_keys *keys,
     struct hf_error *err)
 {
+	return log_keep_list(log, sink, "", keys, err);
+}
+
+int
+log_keep_list(struct repo_log *log, size_t sink, const char *prefix,
+    struct store_keys *keys, struct hf_error *err)
+{
 	struct store *store;
 	const char *name;
 	size_t n = 0, len;
 	int rc;
 
-	if ((rc = list_all(log, sink, keys, &store, err)) != HF_OK)
+	if ((rc = list_all(log, sink, prefix, keys, &store, err)) != HF_OK)
 		return rc;
 	for (size_t i = 0; i < keys->n; i++) {
 		struct store_key *k = &keys->keys[i];
@@ -402,7 +414,7 @@ repo_log_garbage(struct repo_log *log, size_t sink, hf_list_fn *fn, void *arg,
 	int64_t now;
 	int rc;
 
-	if ((rc = list_all(log, sink, &g.keys, &g.store, err)) != HF_OK)
+	if ((rc = list_all(log, sink, "", &g.keys, &g.store, err)) != HF_OK)
 		return rc;
 	if ((rc = store_clock(g.store, &now, err)) == HF_OK) {
 		g.before_s = now - LOG_GARBAGE_S;

@@ -43,12 +43,23 @@ struct log_in {
 	struct repo_log *log;
 };
 
+/* A name that the safe view did not show, for the sake of this sink. */
+struct log_held {
+	bool is;
+	size_t sink;
+	char name[512]; /* "": the sink could not be asked at all */
+	char why[300];
+};
+
 struct repo_log {
 	struct log_out out;
-	struct log_in in;
+	struct log_in in, safe;
+	bool (*counts)(void *arg, size_t sink); /* of safe; NULL: all do */
+	void *counts_arg;
 	struct repo *r;
-	char *prefix;           /* "shop/wal/" */
-	pthread_mutex_t lock;   /* the repo's filters, and common */
+	char *prefix; /* "shop/wal/" */
+	struct log_held held;
+	pthread_mutex_t lock;   /* the repo's filters, common and held */
 	struct filter **common; /* NULL: not open */
 	struct log_sink *sinks; /* one a sink of the repo */
 };
@@ -113,8 +124,18 @@ int log_write_begin(struct repo_log *, const char *name, uint64_t size_hint,
 
 /* ---- log_read.c ---- */
 extern const struct in_ops log_in_ops;
+int log_read_open(struct hf_in *, const char *name, uint64_t off, uint64_t len,
+    struct hf_reader **, struct hf_error *);
+const char *log_read_no_fact(struct hf_in *, const char *key);
+int log_tell_facts(const struct log_doc *, host_fact_fn *, void *arg);
+
+/* ---- log_safe.c ---- */
+extern const struct in_ops log_safe_ops;
 
 /* ---- log_keep.c ---- */
 int log_keep_remove(struct hf_out *, const char *name, struct hf_error *);
+/* The names of one sink that begin with the prefix, as repo_log_list. */
+int log_keep_list(struct repo_log *, size_t sink, const char *prefix,
+    struct store_keys *, struct hf_error *);
 
 #endif

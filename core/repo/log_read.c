@@ -21,7 +21,8 @@ struct search {
 	size_t *order, at;
 	int unreachable, damaged; /* statuses; the first ones */
 	struct hf_error why_unreachable, why_damaged;
-	bool repo_seen; /* one that lacks it holds a repository */
+	bool repo_seen;    /* one that lacks it holds a repository */
+	const char *blank; /* one that lacks it holds none; NULL: none such */
 };
 
 /* An open copy. */
@@ -106,8 +107,45 @@ ask(struct search *s, size_t sink, const char *name, struct log_doc **d,
 	error_clear(err);
 	if ((rc = log_sink_proved(s->log, sink, err)) != HF_OK)
 		return rc;
-	s->repo_seen = s->repo_seen || log_sink_has_repo(s->log, sink);
+	if (log_sink_has_repo(s->log, sink))
+		s->repo_seen = true;
+	else if (s->blank == NULL)
+		s->blank = s->log->r->sinks[sink].who;
 	return HF_E_NOTFOUND;
+}
+
+/* Every sink answered, and none has it.  Empty ones say little: below the mount
+ * point of a disk there is an empty folder, too.  Where the pipeline requires
+ * all its sinks, what it has acknowledged is in the others as well; where it
+ * requires fewer, an empty one may be the disk that alone has it. */
+static int
+nobody_has(const struct search *s, const char *name, struct hf_error *err)
+{
+	const char *pipeline = s->log->r->pipeline->name;
+
+	if (!s->repo_seen) {
+		(void)error_fail(err, HF_E_IO,
+		    "no sink of pipeline %s holds a repository, so that "
+		    "nobody knows whether there is a %s",
+		    pipeline, name);
+		error_hint(err, "Is the disk mounted, and are paths, buckets "
+				"and prefixes right?");
+		return HF_E_IO;
+	}
+	if (s->blank != NULL && log_required(s->log) < s->log->r->nsinks) {
+		(void)error_fail(err, HF_E_IO,
+		    "%s holds no repository, and the others have no %s: "
+		    "pipeline %s does not require all its sinks, so that this "
+		    "one alone may have it",
+		    s->blank, name, pipeline);
+		error_hint(err,
+		    "Is the disk mounted?  If the sink is new, a backup or "
+		    "\"holdfast run\" prepares it; or take it out of "
+		    "\"to\".");
+		return HF_E_IO;
+	}
+	return error_fail(err, HF_E_NOTFOUND,
+	    "the log of pipeline %s has no %s", pipeline, name);
 }
 
 /* Nobody has a good copy: why not?  "Not there" ends a recovery, so it is said
@@ -118,19 +156,8 @@ search_failed(const struct search *s, const char *name, struct hf_error *err)
 {
 	int rc;
 
-	if (s->unreachable == HF_OK && s->damaged == HF_OK) {
-		if (s->repo_seen)
-			return error_fail(err, HF_E_NOTFOUND,
-			    "the log of pipeline %s has no %s",
-			    s->log->r->pipeline->name, name);
-		(void)error_fail(err, HF_E_IO,
-		    "no sink of pipeline %s holds a repository, so that "
-		    "nobody knows whether there is a %s",
-		    s->log->r->pipeline->name, name);
-		error_hint(err, "Is the disk mounted, and are paths, buckets "
-				"and prefixes right?");
-		return HF_E_IO;
-	}
+	if (s->unreachable == HF_OK && s->damaged == HF_OK)
+		return nobody_has(s, name, err);
 	rc = s->unreachable != HF_OK ? s->unreachable : s->damaged;
 	if (err != NULL)
 		*err = s->unreachable != HF_OK ? s->why_unreachable
@@ -315,8 +342,8 @@ log_close(struct hf_reader *h)
 	free(r);
 }
 
-static int
-log_open(struct hf_in *in, const char *name, uint64_t off, uint64_t len,
+int
+log_read_open(struct hf_in *in, const char *name, uint64_t off, uint64_t len,
     struct hf_reader **out, struct hf_error *err)
 {
 	struct repo_log *log = log_of(in);
@@ -421,7 +448,8 @@ merge(struct store_keys *all, struct store_keys *more, struct hf_error *err)
 
 /* The names of all sinks that can be listed. */
 static int
-collect(struct repo_log *log, struct store_keys *all, struct hf_error *err)
+collect(struct repo_log *log, const char *prefix, struct store_keys *all,
+    struct hf_error *err)
 {
 	size_t listed = 0;
 	int rc, first = HF_OK;
@@ -431,7 +459,8 @@ collect(struct repo_log *log, struct store_keys *all, struct hf_error *err)
 		struct store_keys more = { 0 };
 		char line[512];
 
-		if ((rc = repo_log_list(log, i, &more, &why)) == HF_OK) {
+		if ((rc = log_keep_list(log, i, prefix, &more, &why)) ==
+		    HF_OK) {
 			listed++;
 			rc = merge(all, &more, &why);
 			store_keys_free(&more);
@@ -456,10 +485,11 @@ collect(struct repo_log *log, struct store_keys *all, struct hf_error *err)
 }
 
 static int
-log_list(struct hf_in *in, hf_list_fn *fn, void *arg, struct hf_error *err)
+list_below(struct hf_in *in, const char *prefix, hf_list_fn *fn, void *arg,
+    struct hf_error *err)
 {
 	struct store_keys all = { 0 };
-	int rc = collect(log_of(in), &all, err);
+	int rc = collect(log_of(in), prefix, &all, err);
 
 	for (size_t i = 0; i < all.n && rc == HF_OK; i++) {
 		struct hf_object o = { .struct_size = sizeof o,
@@ -472,7 +502,13 @@ log_list(struct hf_in *in, hf_list_fn *fn, void *arg, struct hf_error *err)
 }
 
 static int
-tell_facts(const struct log_doc *d, host_fact_fn *fn, void *arg)
+list(struct hf_in *in, hf_list_fn *fn, void *arg, struct hf_error *err)
+{
+	return list_below(in, "", fn, arg, err);
+}
+
+int
+log_tell_facts(const struct log_doc *d, host_fact_fn *fn, void *arg)
 {
 	char size[24];
 	const char *key;
@@ -505,15 +541,15 @@ log_facts(struct hf_in *in, const char *name, host_fact_fn *fn, void *arg,
 		return repo_nomem(err);
 	if ((rc = search_begin(s, log_of(in), err)) == HF_OK &&
 	    (rc = search_next(s, name, &d, &sink, err)) == HF_OK)
-		rc = tell_facts(d, fn, arg);
+		rc = log_tell_facts(d, fn, arg);
 	log_doc_free(d);
 	free(s->order);
 	free(s);
 	return rc;
 }
 
-static const char *
-no_fact(struct hf_in *in, const char *key)
+const char *
+log_read_no_fact(struct hf_in *in, const char *key)
 {
 	(void)in;
 	(void)key;
@@ -521,10 +557,11 @@ no_fact(struct hf_in *in, const char *key)
 }
 
 const struct in_ops log_in_ops = {
-	.list = log_list,
-	.open = log_open,
+	.list = list,
+	.list_below = list_below,
+	.open = log_read_open,
 	.read = log_read,
 	.close = log_close,
-	.fact = no_fact,
+	.fact = log_read_no_fact,
 	.facts = log_facts,
 };

@@ -14,6 +14,7 @@
 #include "plugin/host.h"
 #include "plugin/loader.h"
 #include "plugin/options.h"
+#include "repo/links.h"
 #include "repo/log.h"
 #include "repo/logs_private.h"
 #include "repo/repo_private.h"
@@ -145,6 +146,21 @@ logs_attach(struct repo *r, const char *source, struct engine *engine,
 }
 
 void
+logs_safe(const struct logs_attached *a, struct hf_request *request,
+    bool (*counts)(void *arg, size_t sink), void *arg)
+{
+	if (a->log != NULL)
+		request->log = repo_log_safe(a->log, counts, arg);
+}
+
+void
+logs_failed(const struct logs_attached *a, struct hf_error *err)
+{
+	if (a->log != NULL)
+		repo_log_held_back(a->log, err);
+}
+
+void
 logs_detach(struct logs_attached *a)
 {
 	repo_log_close(a->log);
@@ -155,15 +171,40 @@ logs_detach(struct logs_attached *a)
 	*a = (struct logs_attached){ 0 };
 }
 
+static void
+take_waiting(void *arg, const char *key, const char *value)
+{
+	(void)value;
+	if (strcmp(key, HF_LOG_WAITING) == 0)
+		*(bool *)arg = true;
+}
+
 int
-logs_push(struct repo *r, size_t i, const char *file, struct hf_error *err)
+logs_push(struct repo *r, size_t i, const char *file, bool *waiting,
+    struct hf_error *err)
+{
+	struct source_hooks hooks = { .result = take_waiting, .arg = waiting };
+	struct logs_session s;
+	int rc;
+
+	*waiting = false;
+	if ((rc = logs_session_open(r, i, &hooks, &s, err)) != HF_OK)
+		return rc;
+	rc = engine_log_push(s.source.engine, file, repo_log_out(s.log),
+	    repo_log_in(s.log), err);
+	logs_session_close(&s);
+	return rc;
+}
+
+int
+logs_behind(struct repo *r, size_t i, const char *file, struct hf_error *err)
 {
 	struct logs_session s;
 	int rc;
 
 	if ((rc = logs_session_open(r, i, NULL, &s, err)) != HF_OK)
 		return rc;
-	rc = engine_log_push(s.source.engine, file, repo_log_out(s.log),
+	rc = engine_log_behind(s.source.engine, file, repo_log_out(s.log),
 	    repo_log_in(s.log), err);
 	logs_session_close(&s);
 	return rc;
@@ -292,6 +333,7 @@ logs_follow(struct repo *r, size_t i, struct hf_error *err)
 
 	if ((rc = logs_session_open(r, i, &hooks, &s, err)) != HF_OK)
 		return rc;
+	repo_log_prepare(s.log);
 	fill(r, s.log);
 	request.log = repo_log_in(s.log);
 	rc = engine_backup(s.source.engine, &request, repo_log_out(s.log), err);
@@ -358,8 +400,10 @@ logs_facts_read(struct repo *r, size_t i, const struct repo_catalog *c,
 	int rc = HF_OK;
 
 	*out = (struct logs_facts){ 0 };
+	/* From one that lacks what it builds on no moment can be reached. */
 	for (size_t e = 0; e < c->n && rc == HF_OK; e++)
-		rc = logs_facts_add(r, i, &c->entries[e], out, err);
+		if (links_whole(r, c, &c->entries[e], NULL, NULL))
+			rc = logs_facts_add(r, i, &c->entries[e], out, err);
 	if (rc != HF_OK)
 		logs_facts_free(out);
 	return rc;

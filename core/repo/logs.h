@@ -31,10 +31,18 @@ struct logs_attached {
 int logs_attach(struct repo *, const char *source, struct engine *,
     struct hf_request *, struct logs_attached *, struct hf_error *);
 void logs_detach(struct logs_attached *);
+/* For a backup, behind logs_attach: of the log it is shown what the sinks that
+ * take part in it (counts, from any thread) have as the pipeline requires it,
+ * see repo_log_safe; and to its failure comes which sink lacks what. */
+void logs_safe(const struct logs_attached *, struct hf_request *,
+    bool (*counts)(void *arg, size_t sink), void *arg);
+void logs_failed(const struct logs_attached *, struct hf_error *);
 
 /* As the engine's table has them. */
+int logs_push(struct repo *, size_t source, const char *file, bool *waiting,
+    struct hf_error *);
 int
-logs_push(struct repo *, size_t source, const char *file, struct hf_error *);
+logs_behind(struct repo *, size_t source, const char *file, struct hf_error *);
 int logs_get(struct repo *, size_t source, const char *name, const char *file,
     struct hf_error *);
 int

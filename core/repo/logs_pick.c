@@ -2,9 +2,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "config/config.h"
 #include "plugin/engine.h"
 #include "plugin/options.h"
+#include "repo/links.h"
 #include "repo/log.h"
 #include "repo/logs_private.h"
 
@@ -35,8 +37,8 @@ reaches(struct choice *c, const struct repo_backup_entry *e,
 /* Newest first, so that the least has to be replayed. */
 static int
 choose(struct choice *c, const struct repo_catalog *catalog,
-    const char *selector, const struct repo_backup_entry *only,
-    const struct repo_backup_entry **out, struct hf_error *err)
+    const struct repo_backup_entry *only, const struct repo_backup_entry **out,
+    struct hf_error *err)
 {
 	bool telling = false;
 
@@ -73,7 +75,10 @@ choose(struct choice *c, const struct repo_catalog *catalog,
 		return err->status;
 	}
 	/* Nothing could be asked: never another one than was named. */
-	return repo_pick(catalog, selector, c->at_ms, out, err);
+	if (only == NULL)
+		return repo_pick(catalog, NULL, c->at_ms, out, err);
+	*out = only;
+	return HF_OK;
 }
 
 /* The source to restore, when it keeps a log. */
@@ -99,8 +104,8 @@ chosen_source(struct repo *r, const char *name, size_t *source, bool *has,
 	return HF_OK;
 }
 
-int
-logs_pick(struct repo *r, const struct repo_catalog *catalog,
+static int
+pick_of(struct repo *r, const struct repo_catalog *catalog,
     const char *selector, int64_t at_ms,
     const struct repo_restore_options *opts,
     const struct repo_backup_entry **out, struct hf_error *err)
@@ -136,9 +141,78 @@ logs_pick(struct repo *r, const struct repo_catalog *catalog,
 			    .log = repo_log_in(c.session.log) };
 		if (c.options != NULL)
 			c.request.restore_conf = options_conf(c.options);
-		rc = choose(&c, catalog, selector, only, out, err);
+		rc = choose(&c, catalog, only, out, err);
 		logs_session_close(&c.session);
 	}
 	options_free(c.options);
+	return rc;
+}
+
+/* A restore of one that builds on what nobody has would fail: the same
+ * catalogue without them, as far as that leaves any. */
+static int
+whole_ones(struct repo *r, const struct repo_catalog *c, const char *sink,
+    struct repo_catalog *view, struct hf_error *err)
+{
+	*view = *c;
+	view->n = 0;
+	view->entries = calloc(c->n + 1, sizeof *view->entries);
+	if (view->entries == NULL)
+		return repo_nomem(err);
+	for (size_t i = 0; i < c->n; i++) {
+		char id[40];
+
+		/* One that has no manifest is not passed over for that. */
+		if (links_whole(r, c, &c->entries[i], sink, id) ||
+		    strcmp(id, c->entries[i].id) == 0)
+			view->entries[view->n++] = c->entries[i];
+	}
+	return HF_OK;
+}
+
+static void
+tell_passed(struct repo *r, const struct repo_catalog *c, const char *sink,
+    int64_t at_ms, const struct repo_backup_entry *chosen)
+{
+	for (const struct repo_backup_entry *e = chosen + 1;
+	     e < c->entries + c->n; e++) {
+		char id[40];
+
+		if ((at_ms != 0 && e->ended_ms > at_ms) ||
+		    links_whole(r, c, e, sink, id) || strcmp(id, e->id) == 0)
+			continue;
+		log_write(HF_LOG_WARN, "restore.chain", NULL,
+		    "pipeline %s: backup %s is passed over: it builds on %s, "
+		    "of which there is no copy%s%s",
+		    r->pipeline->name, e->id, id,
+		    sink == NULL ? "" : " in sink ", sink == NULL ? "" : sink);
+	}
+}
+
+int
+logs_pick(struct repo *r, const struct repo_catalog *catalog,
+    const char *selector, int64_t at_ms,
+    const struct repo_restore_options *opts,
+    const struct repo_backup_entry **out, struct hf_error *err)
+{
+	bool named = selector != NULL && strcmp(selector, "latest") != 0;
+	struct repo_catalog view;
+	size_t at = 0;
+	int rc;
+
+	if (named)
+		return pick_of(r, catalog, selector, at_ms, opts, out, err);
+	if ((rc = whole_ones(r, catalog, opts->sink, &view, err)) != HF_OK)
+		return rc;
+	if (view.n == 0 || view.n == catalog->n) {
+		rc = pick_of(r, catalog, selector, at_ms, opts, out, err);
+	} else if ((rc = pick_of(r, &view, selector, at_ms, opts, out, err)) ==
+		   HF_OK) {
+		while (strcmp(catalog->entries[at].id, (*out)->id) != 0)
+			at++;
+		*out = &catalog->entries[at];
+		tell_passed(r, catalog, opts->sink, at_ms, *out);
+	}
+	free(view.entries);
 	return rc;
 }

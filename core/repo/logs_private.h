@@ -30,6 +30,7 @@ struct logs_facts {
 /* Nothing is added when the backup has not this source. */
 int logs_facts_add(struct repo *, size_t source,
     const struct repo_backup_entry *, struct logs_facts *, struct hf_error *);
+/* Of all that can be restored: with their links, if they are increments. */
 int logs_facts_read(struct repo *, size_t source, const struct repo_catalog *,
     struct logs_facts *, struct hf_error *);
 void logs_facts_free(struct logs_facts *);

@@ -31,9 +31,11 @@ manifest_new_id(int64_t started_ms, char id[32])
 {
 	char random[9];
 
+	/* Milliseconds first, as what builds on a backup has to sort behind it:
+	 * also in the same second. */
 	text_random_hex(4, random);
-	(void)snprintf(
-	    id, 32, "%.16s-%s", text_utc_compact(started_ms).s, random);
+	(void)snprintf(id, 32, "%.16s-%03x%.5s", text_utc_compact(started_ms).s,
+	    (unsigned)(started_ms > 0 ? started_ms % 1000 : 0), random);
 }
 
 static bool
@@ -145,6 +147,25 @@ manifest_free(struct manifest *m)
 	free(m->operator_name);
 	free(m->program_version);
 	free(m);
+}
+
+const struct manifest_source *
+manifest_source(const struct manifest *m, const char *name)
+{
+	for (size_t i = 0; i < m->nsources; i++)
+		if (strcmp(m->sources[i].name, name) == 0)
+			return &m->sources[i];
+	return NULL;
+}
+
+uint64_t
+manifest_source_size(const struct manifest_source *s)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < s->nobjects; i++)
+		n += s->objects[i].raw_size;
+	return n;
 }
 
 static uint64_t

@@ -34,6 +34,9 @@ struct manifest_object {
 struct manifest_source {
 	char *name, *engine, *engine_version;
 	char *prefix; /* of its objects' names, "" or "main/" */
+	/* Builds on the source of its name in the manifest's parent; in an
+	 * incremental backup sources may be full all the same. */
+	bool incremental;
 	char **facts; /* keys and values in turn, NULL ends */
 	struct manifest_object *objects;
 	size_t nobjects;
@@ -44,9 +47,13 @@ struct manifest_check {
 	int verdict; /* enum hf_verdict */
 };
 
+#define MANIFEST_FULL "full"
+#define MANIFEST_INCREMENTAL "incremental"
+
 struct manifest {
-	char *id, *pipeline, *kind;               /* "full" */
-	char *parent;                             /* id, or NULL */
+	/* kind: MANIFEST_FULL, or MANIFEST_INCREMENTAL: a source is. */
+	char *id, *pipeline, *kind;
+	char *parent; /* id, which sorts before its own; NULL: full */
 	char *host, *environment, *operator_name; /* the last two may be NULL */
 	char *program_version;
 	int64_t started_ms, ended_ms;
@@ -64,7 +71,8 @@ struct manifest {
 char *manifest_key(const char *pipeline, const char *id);
 char *manifest_data_prefix(const char *pipeline, const char *id);
 
-/* A new id: "20261121T021500Z-7f3a91c2". */
+/* A new id: "20261121T021500Z-7f3a91c2".  Of two, that of a later millisecond
+ * sorts behind. */
 void manifest_new_id(int64_t started_ms, char id[32]);
 bool manifest_valid_id(const char *id);
 /* When it started, from the id: Unix milliseconds. */
@@ -72,7 +80,8 @@ int64_t manifest_id_time(const char *id);
 
 /* JSON both ways.  Reading refuses a format or a "features" entry that this
  * program does not know (HF_E_UNSUPPORTED), and whatever does not hold
- * together (HF_E_CORRUPT): keys outside the backup's own folder, bad hashes. */
+ * together (HF_E_CORRUPT): keys outside the backup's own folder, bad hashes, a
+ * parent of a full backup or one that is not older. */
 int manifest_to_json(const struct manifest *, json_t **, struct hf_error *);
 int manifest_from_json(const json_t *, struct manifest **, struct hf_error *);
 void manifest_free(struct manifest *);
@@ -84,6 +93,10 @@ int manifest_object_from_json(const json_t *, const char *prefix,
     struct manifest_object *, struct hf_error *);
 void manifest_object_clear(struct manifest_object *);
 
+/* NULL: it has none of that name. */
+const struct manifest_source *
+manifest_source(const struct manifest *, const char *name);
+uint64_t manifest_source_size(const struct manifest_source *); /* raw */
 uint64_t manifest_raw_size(const struct manifest *);
 uint64_t manifest_stored_size(const struct manifest *);
 

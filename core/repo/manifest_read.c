@@ -223,6 +223,22 @@ manifest_object_from_json(const json_t *json, const char *prefix,
 	return rc;
 }
 
+/* Full ones do not say it. */
+static int
+read_source_kind(
+    struct reader *r, const json_t *json, struct manifest_source *s)
+{
+	const json_t *value = json_object_get(json, "kind");
+	const char *kind = json_string_value(value);
+
+	if (value == NULL)
+		return HF_OK;
+	if (kind == NULL || strcmp(kind, MANIFEST_INCREMENTAL) != 0)
+		return bad(r, "kind", "not one that a source can have");
+	s->incremental = true;
+	return HF_OK;
+}
+
 static int
 read_source(struct reader *r, const json_t *json, struct manifest_source *s)
 {
@@ -237,6 +253,7 @@ read_source(struct reader *r, const json_t *json, struct manifest_source *s)
 	    (rc = get_text(r, json, "engine_version", true,
 		 &s->engine_version)) != HF_OK ||
 	    (rc = get_text(r, json, "prefix", true, &s->prefix)) != HF_OK ||
+	    (rc = read_source_kind(r, json, s)) != HF_OK ||
 	    (rc = get_pairs(r, json, "facts", &s->facts)) != HF_OK ||
 	    (rc = get_array(r, json, "objects", SIZE_MAX, &objects)) != HF_OK)
 		return rc;
@@ -307,13 +324,45 @@ read_lists(struct reader *r, const json_t *json, struct manifest *m)
 	return HF_OK;
 }
 
+/* What this program knows beyond format 1. */
+static const char *const known_features[] = { MANIFEST_INCREMENTAL };
+
+static bool
+is_known(const char *feature)
+{
+	for (size_t i = 0; i < sizeof known_features / sizeof *known_features;
+	     i++)
+		if (feature != NULL && strcmp(feature, known_features[i]) == 0)
+			return true;
+	return false;
+}
+
+static int
+check_features(struct reader *r, const json_t *features)
+{
+	const char *name = NULL;
+	size_t i, n = json_array_size(features);
+
+	for (i = 0; i < n; i++) {
+		name = json_string_value(json_array_get(features, i));
+		if (!is_known(name))
+			break;
+	}
+	if (i == n)
+		return HF_OK;
+	(void)error_fail(r->err, HF_E_UNSUPPORTED,
+	    "manifest: needs the feature \"%s\", which this program does not "
+	    "know",
+	    name == NULL ? "?" : name);
+	error_hint(r->err, "Use a later version of " PROGRAM_NAME ".");
+	return HF_E_UNSUPPORTED;
+}
+
 /* Newer writers say what a reader must know; guessing would restore wrong. */
 static int
 check_format(struct reader *r, const json_t *json)
 {
-	const json_t *format = json_object_get(json, "format"),
-		     *features = json_object_get(json, "features");
-	const char *name;
+	const json_t *format = json_object_get(json, "format");
 
 	if (!json_is_integer(format) || json_integer_value(format) < 1)
 		return bad(r, "format", "a number was expected");
@@ -326,15 +375,7 @@ check_format(struct reader *r, const json_t *json)
 				   " that wrote it, or a later one.");
 		return HF_E_UNSUPPORTED;
 	}
-	if (features == NULL || json_array_size(features) == 0)
-		return HF_OK;
-	name = json_string_value(json_array_get(features, 0));
-	(void)error_fail(r->err, HF_E_UNSUPPORTED,
-	    "manifest: needs the feature \"%s\", which this program does not "
-	    "know",
-	    name == NULL ? "?" : name);
-	error_hint(r->err, "Use a later version of " PROGRAM_NAME ".");
-	return HF_E_UNSUPPORTED;
+	return check_features(r, json_object_get(json, "features"));
 }
 
 static int
@@ -399,6 +440,29 @@ check_keys(struct reader *r, const struct manifest *m)
 	return rc;
 }
 
+/* What is restored without its parent, or with one that it does not have, is
+ * something else than was backed up.  A parent is older, so that no ring of
+ * them is possible. */
+static int
+check_kind(struct reader *r, const struct manifest *m)
+{
+	bool incremental = strcmp(m->kind, MANIFEST_INCREMENTAL) == 0,
+	     source = false;
+
+	if (!incremental && strcmp(m->kind, MANIFEST_FULL) != 0)
+		return bad(r, "kind", "not one that a backup can have");
+	for (size_t i = 0; i < m->nsources; i++)
+		source = source || m->sources[i].incremental;
+	if (incremental != source)
+		return bad(r, "kind", "its sources are of another one");
+	if (incremental != (m->parent != NULL))
+		return bad(r, "parent",
+		    incremental ? "missing" : "not of a full backup");
+	if (incremental && strcmp(m->parent, m->id) >= 0)
+		return bad(r, "parent", "not older than the backup itself");
+	return HF_OK;
+}
+
 int
 manifest_from_json(
     const json_t *json, struct manifest **out, struct hf_error *err)
@@ -422,6 +486,7 @@ manifest_from_json(
 	}
 	r.prefix = prefix;
 	if ((rc = read_lists(&r, json, m)) != HF_OK ||
+	    (rc = check_kind(&r, m)) != HF_OK ||
 	    (rc = check_keys(&r, m)) != HF_OK)
 		goto err;
 	free(prefix);

@@ -118,6 +118,8 @@ source_json(struct writer *w, const struct manifest_source *s)
 	put_exact(w, json, "name", s->name);
 	put_exact(w, json, "engine", s->engine);
 	put_text(w, json, "engine_version", s->engine_version);
+	if (s->incremental)
+		put_exact(w, json, "kind", MANIFEST_INCREMENTAL);
 	if (s->prefix != NULL)
 		put_exact(w, json, "prefix", s->prefix);
 	put(w, json, "facts", pairs_json(w, s->facts));
@@ -145,10 +147,12 @@ check_json(struct writer *w, const struct manifest_check *c)
 static void
 put_head(struct writer *w, json_t *json, const struct manifest *m)
 {
-	json_t *program = json_object();
+	json_t *program = json_object(), *features = json_array();
 
 	put(w, json, "format", json_integer(MANIFEST_FORMAT));
-	put(w, json, "features", json_array());
+	if (m->parent != NULL)
+		append(w, features, json_string(MANIFEST_INCREMENTAL));
+	put(w, json, "features", features);
 	put_exact(w, json, "id", m->id);
 	put_exact(w, json, "pipeline", m->pipeline);
 	put_exact(w, json, "kind", m->kind);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "prune.h"
+#include "prune_private.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,23 +8,7 @@
 #include "config/config.h"
 #include "plugin/store.h"
 #include "repo/lease.h"
-#include "repo/log.h"
 #include "repo/logs.h"
-#include "repo/repo_private.h"
-
-/* What a writer that lives may still be about to finish. */
-#define GRACE_S ((int64_t)24 * 60 * 60)
-
-struct prune {
-	struct repo *r;
-	struct prune_result *res;
-	struct repo_catalog catalog;
-	/* One a sink.  All are taken before anything is removed: what a log
-	 * needs depends on the backups of every sink. */
-	struct lease **leases;
-	bool *on; /* one a sink: it was listed, and is ours */
-	bool dry;
-};
 
 /* ---- what is kept ---- */
 
@@ -38,7 +21,8 @@ judge(const struct repo *r, const struct repo_backup_entry *e,
 	b->rule.unknown = true;
 	for (size_t i = 0; i < r->nsinks; i++) {
 		const struct repo_copy *copy = &e->copies[i];
-		bool seen = copy->check.at_ms != 0;
+		bool seen = copy->check.at_ms != 0,
+		     broken = copy->lacks[0] != '\0';
 
 		b->copies += copy->state == REPO_COPY_PRESENT ||
 			     copy->state == REPO_COPY_DAMAGED;
@@ -46,9 +30,10 @@ judge(const struct repo *r, const struct repo_backup_entry *e,
 			continue;
 		b->stored += manifest_stored_size(copy->manifest);
 		b->rule.unknown = false;
-		if (seen ? copy->check.passed : !checked)
+		/* No better than what it builds on. */
+		if (!broken && (seen ? copy->check.passed : !checked))
 			b->rule.proven = true;
-		if (seen && !copy->check.passed)
+		if (broken || (seen && !copy->check.passed))
 			b->rule.failed = true;
 	}
 	if (b->rule.proven)
@@ -150,185 +135,6 @@ remove_backups(struct prune *p, size_t sink, struct hf_error *err)
 	return rc;
 }
 
-/* ---- what nobody needs ---- */
-
-struct old {
-	const struct prune *p;
-	struct store_keys keys;
-	size_t skip; /* of a key: the folder */
-	int64_t before_s;
-	bool nomem;
-};
-
-static int
-add_key(void *arg, const struct hf_object *o)
-{
-	struct old *old = arg;
-	struct store_keys *k = &old->keys;
-	struct store_key *grown;
-
-	if (o->mtime >= old->before_s)
-		return 0;
-	grown = realloc(k->keys, (k->n + 1) * sizeof *grown);
-	if (grown != NULL)
-		k->keys = grown;
-	if (grown == NULL || (grown[k->n].key = strdup(o->key)) == NULL) {
-		old->nomem = true;
-		return 1;
-	}
-	k->n++;
-	return 0;
-}
-
-static int
-count(void *arg, const struct hf_object *o)
-{
-	(void)o;
-	(*(size_t *)arg)++;
-	return 0;
-}
-
-static int
-remove_old(struct prune *p, struct store *store, struct old *old, size_t *n,
-    struct hf_error *err)
-{
-	const char **list;
-	int rc = HF_OK;
-
-	if (old->nomem)
-		return repo_nomem(err);
-	*n = old->keys.n;
-	if (p->dry || old->keys.n == 0)
-		return HF_OK;
-	if ((list = calloc(old->keys.n, sizeof *list)) == NULL)
-		return repo_nomem(err);
-	for (size_t i = 0; i < old->keys.n; i++)
-		list[i] = old->keys.keys[i].key;
-	rc = store_remove_many(store, list, old->keys.n, err);
-	free(list);
-	return rc;
-}
-
-/* Is it one of ours at all: "20261121T021500.123Z-backup-<id>.json"? */
-static bool
-is_report(const char *name)
-{
-	static const char stamp[] = "00000000T000000.000Z-", end[] = ".json";
-	size_t len = strlen(name);
-
-	for (size_t i = 0; stamp[i] != '\0'; i++)
-		if (stamp[i] == '0' ? !isdigit((unsigned char)name[i])
-				    : name[i] != stamp[i])
-			return false;
-	return strchr(name, '/') == NULL &&
-	       strcmp(name + len - strlen(end), end) == 0;
-}
-
-/* By those of a backup that is still there, completing knows what a sink once
- * had (complete.c). */
-static bool
-names_kept(const struct prune *p, const char *name)
-{
-	for (size_t i = 0; i < p->res->nbackups; i++) {
-		const struct prune_backup *b = &p->res->backups[i];
-		char end[64];
-		size_t len = strlen(name), n;
-
-		(void)snprintf(end, sizeof end, "-%s.json", b->id);
-		n = strlen(end);
-		if ((b->rule.keep || b->removed < b->copies) && len > n &&
-		    strcmp(name + len - n, end) == 0)
-			return true;
-	}
-	return false;
-}
-
-static int
-add_report(void *arg, const struct hf_object *o)
-{
-	struct old *old = arg;
-	const char *name = o->key + old->skip;
-
-	if (!is_report(name) || names_kept(old->p, name))
-		return 0;
-	return add_key(arg, o);
-}
-
-/* A sink that could not be listed may have backups that nobody knows of. */
-static bool
-all_listed(const struct prune *p)
-{
-	for (size_t i = 0; i < p->r->nsinks; i++)
-		if (p->catalog.sink_errors[i].status != HF_OK)
-			return false;
-	return true;
-}
-
-static int
-remove_reports(struct prune *p, struct store *store, int64_t now_s, size_t *n,
-    struct hf_error *err)
-{
-	int64_t keep_ms = p->r->pipeline->retention.reports_ms;
-	struct old old = { .p = p, .before_s = now_s - keep_ms / 1000 };
-	char *prefix;
-	int rc;
-
-	if (keep_ms == 0 || !all_listed(p))
-		return HF_OK;
-	if ((prefix = repo_key(p->r->pipeline->name, "reports/")) == NULL)
-		return repo_nomem(err);
-	old.skip = strlen(prefix);
-	rc = store_list(store, prefix, add_report, &old, err);
-	if (rc == HF_OK || old.nomem)
-		rc = remove_old(p, store, &old, n, err);
-	store_keys_free(&old.keys);
-	free(prefix);
-	return rc;
-}
-
-static int
-remove_garbage(struct prune *p, size_t sink, size_t *n, struct hf_error *err)
-{
-	struct old old = { .before_s = INT64_MAX };
-	struct repo_log *log;
-	int rc;
-
-	if ((rc = repo_log_open(p->r, &log, err)) != HF_OK)
-		return rc;
-	rc = repo_log_garbage(log, sink, add_key, &old, err);
-	repo_log_close(log);
-	if (rc == HF_OK || old.nomem)
-		rc = remove_old(p, p->r->sinks[sink].store, &old, n, err);
-	store_keys_free(&old.keys);
-	return rc;
-}
-
-static int
-tidy(struct prune *p, size_t sink, struct hf_error *err)
-{
-	struct repo_sink *s = &p->r->sinks[sink];
-	struct prune_sink *res = &p->res->sinks[sink];
-	const char *pipeline = p->r->pipeline->name;
-	char *prefix = repo_key(pipeline, "%s", "");
-	int64_t now_s;
-	int rc;
-
-	if (prefix == NULL)
-		return repo_nomem(err);
-	if ((rc = store_clock(s->store, &now_s, err)) == HF_OK)
-		rc = remove_reports(p, s->store, now_s, &res->reports, err);
-	if (rc == HF_OK)
-		rc = remove_garbage(p, sink, &res->garbage, err);
-	if (rc == HF_OK)
-		rc = store_sweep(s->store, prefix, now_s - GRACE_S, p->dry,
-		    count, &res->uploads, err);
-	if (rc == HF_OK && !p->dry)
-		rc = clean_leftovers(s->store, s->who, pipeline,
-		    lease_epoch(p->leases[sink]), err);
-	free(prefix);
-	return rc;
-}
-
 /* ---- the sinks ---- */
 
 /* Nothing was ever written to it: it is left as it is. */
@@ -386,6 +192,60 @@ enter_all(struct prune *p, const char *run_id, struct hf_error *err)
 		}
 		if (rc == HF_OK)
 			error_clear(why);
+	}
+	return HF_OK;
+}
+
+/* Was something published between the list and the leases? */
+static int
+look_again(struct prune *p, size_t sink, bool *changed, struct hf_error *err)
+{
+	char *prefix = repo_key(p->r->pipeline->name, "catalog/"), id[40];
+	struct store_keys keys = { 0 };
+	int rc;
+
+	if (prefix == NULL)
+		return repo_nomem(err);
+	rc = store_list_all(p->r->sinks[sink].store, prefix, &keys, err);
+	for (size_t i = 0; i < keys.n && rc == HF_OK && !*changed; i++) {
+		size_t e = 0;
+
+		if (!catalog_key_id(keys.keys[i].key, id))
+			continue;
+		while (e < p->catalog.n &&
+		       strcmp(p->catalog.entries[e].id, id) != 0)
+			e++;
+		*changed = e == p->catalog.n ||
+			   p->catalog.entries[e].copies[sink].state ==
+			       REPO_COPY_ABSENT;
+	}
+	store_keys_free(&keys);
+	free(prefix);
+	return rc;
+}
+
+/* A backup that ended meanwhile may build on what would be removed, and may
+ * need the log.  With the leases nobody publishes any more. */
+static int
+settle(struct prune *p, struct hf_error *err)
+{
+	bool changed = false;
+	int rc;
+
+	for (size_t i = 0; i < p->r->nsinks; i++)
+		if (p->on[i] && !p->dry)
+			(void)look_again(p, i, &changed, &p->res->sinks[i].why);
+	if (!changed)
+		return HF_OK;
+	repo_catalog_clear(&p->catalog);
+	if ((rc = catalog_list(p->r, &p->catalog, err)) != HF_OK)
+		return rc;
+	/* What is not known any more is not touched. */
+	for (size_t i = 0; i < p->r->nsinks; i++) {
+		if (!p->on[i] || p->catalog.sink_errors[i].status == HF_OK)
+			continue;
+		p->on[i] = false;
+		p->res->sinks[i].why = p->catalog.sink_errors[i];
 	}
 	return HF_OK;
 }
@@ -510,12 +370,12 @@ repo_prune(struct repo *r, bool dry_run, struct prune_result *res,
 	*res = (struct prune_result){ .started_ms = text_now() };
 	manifest_new_id(res->started_ms, res->id);
 	if ((rc = begin(&p, err)) != HF_OK ||
-	    (rc = repo_list(r, &p.catalog, err)) != HF_OK ||
-	    (rc = decide(&p, err)) != HF_OK ||
-	    (rc = enter_all(&p, res->id, err)) != HF_OK)
+	    (rc = catalog_list(r, &p.catalog, err)) != HF_OK ||
+	    (rc = enter_all(&p, res->id, err)) != HF_OK ||
+	    (rc = settle(&p, err)) != HF_OK || (rc = decide(&p, err)) != HF_OK)
 		goto out;
 	each(&p, remove_backups);
-	each(&p, tidy);
+	each(&p, prune_tidy);
 	/* Of a backup that is still there the log must be, too. */
 	if ((rc = outcome(&p, err)) != HF_OK)
 		(void)error_fail(

@@ -155,16 +155,58 @@ out:
 }
 
 int
-publish_copy(struct store *store, struct manifest *m, struct lease *lease,
+publish_parent(
+    const struct repo_sink *s, const struct manifest *m, struct hf_error *err)
+{
+	struct hf_object object = { .struct_size = sizeof object };
+	char *key;
+	int rc;
+
+	if (m->parent == NULL)
+		return HF_OK;
+	if ((key = manifest_key(m->pipeline, m->parent)) == NULL)
+		return repo_nomem(err);
+	rc = store_stat(s->store, key, &object, err);
+	free(key);
+	if (rc != HF_E_NOTFOUND)
+		return rc;
+	error_clear(err);
+	return error_fail(err, HF_E_NOTFOUND,
+	    "it builds on %s, which %s does not have", m->parent, s->who);
+}
+
+/* Who was stopped between its last look at the lease and the manifest may find
+ * that the next holder has removed the parent meanwhile. */
+static int
+take_back(const struct repo_sink *s, const struct manifest *m, bool *published,
+    struct hf_error *err)
+{
+	struct hf_error why = { 0 };
+	char *key;
+
+	if (publish_parent(s, m, &why) != HF_E_NOTFOUND)
+		return HF_OK;
+	if ((key = manifest_key(m->pipeline, m->id)) == NULL)
+		return repo_nomem(err);
+	*published = may_be_there(s->store, key);
+	free(key);
+	if (err != NULL)
+		*err = why;
+	return why.status;
+}
+
+int
+publish_copy(const struct repo_sink *s, struct manifest *m, struct lease *lease,
     bool *published, struct hf_error *err)
 {
+	struct store *store = s->store;
 	char text[96];
 	size_t files = 0;
 	int rc;
 
 	*published = false;
-	for (size_t s = 0; s < m->nsources; s++)
-		files += m->sources[s].nobjects;
+	for (size_t i = 0; i < m->nsources; i++)
+		files += m->sources[i].nobjects;
 	(void)snprintf(text, sizeof text,
 	    "%zu %s of %s are there with their sizes", files,
 	    files == 1 ? "object" : "objects",
@@ -172,7 +214,9 @@ publish_copy(struct store *store, struct manifest *m, struct lease *lease,
 	if ((rc = put_sums(store, m, err)) != HF_OK ||
 	    (rc = look(store, m, err)) != HF_OK ||
 	    (rc = publish_check(m, "stored", text, err)) != HF_OK ||
-	    (rc = lease_check(lease, err)) != HF_OK)
+	    (rc = publish_parent(s, m, err)) != HF_OK ||
+	    (rc = lease_check(lease, err)) != HF_OK ||
+	    (rc = put_manifest(store, m, published, err)) != HF_OK)
 		return rc;
-	return put_manifest(store, m, published, err);
+	return take_back(s, m, published, err);
 }

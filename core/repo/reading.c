@@ -24,6 +24,14 @@ reading_object(const struct manifest_object *o, struct filter *const *filters)
 	return f;
 }
 
+bool
+reading_at_fault(int status)
+{
+	return status == HF_E_CORRUPT || status == HF_E_NOTFOUND ||
+	       status == HF_E_IO || status == HF_E_DENIED ||
+	       status == HF_E_TRANSIENT;
+}
+
 int
 reading_open(struct repo *r, size_t sink, const struct manifest_source *s,
     void (*progress)(void *, uint64_t), void *arg, struct reading *out,

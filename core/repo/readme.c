@@ -7,7 +7,7 @@
 const char *const readme_lines[] = {
 	"This folder holds database backups written by Holdfast.",
 	"",
-	"Everything in it can be restored without Holdfast, with gunzip,",
+	"Everything in it can be restored without Holdfast, with gunzip or zstd,",
 	"sha256sum and the database's own tools.  In what follows SHOP is the",
 	"name of a pipeline and ID that of a backup, 20261121T021500Z-7f3a91c2:",
 	"the moment it began (UTC) and eight random digits.",
@@ -75,6 +75,7 @@ const char *const readme_lines[] = {
 	"",
 	"       'gunzip -c /this/folder/SHOP/wal/*/*/%f-*.gz > %p'",
 	"",
+	"Where the names end in .zst, zstd -dc takes the place of gunzip -c.",
 	"When several files fit one NAME, only the one in NAME.json counts.  A",
 	"file without a NAME.json is what an interrupted run left.",
 	"",

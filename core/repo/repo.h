@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* One pipeline's backups, in all its sinks.
  *
- *   backup.c   engine -> flow -> manifests, published last
+ *   backup.c   engine -> flow -> manifests, published last (backup_run.c);
+ *              parent.c: what it builds on, when it holds changes alone
  *   restore.c  choose a backup and a sink with a good copy -> flow -> engine
+ *   links.c    a backup with all that it builds on
  *   verify.c   read back, hash, and with deep restore and inspect
  *   catalog.c  what is there: listing and choosing
  *   clean.c    what killed runs left
@@ -107,6 +109,11 @@ int repo_copy(struct repo *, const struct repo_copy_request *,
     struct repo_copy_result *, struct hf_error *);
 
 /* ---- backup ---- */
+enum repo_backup_kind {
+	REPO_BACKUP_CONFIGURED, /* by the pipeline's "incremental" */
+	REPO_BACKUP_FULL,
+	REPO_BACKUP_INCREMENTAL, /* full where that cannot be done */
+};
 struct repo_sink_result {
 	const char *name; /* of the sink */
 	bool ok;
@@ -115,6 +122,10 @@ struct repo_sink_result {
 };
 struct repo_backup_result {
 	char id[40];
+	char parent[40]; /* of an incremental one; "": it is full */
+	/* Why it is full although an incremental one was wanted; "": it was
+	 * not. */
+	char full_because[512];
 	int64_t started_ms, ended_ms;
 	uint64_t raw;
 	size_t nobjects, nsinks;
@@ -132,11 +143,16 @@ struct repo_backup_result {
 	size_t ncompleted, nincomplete;
 };
 /* One run: lease, clear leftovers, engine, publish, verify as configured,
- * complete what earlier runs could not store, report.  HF_OK when published in one sink at least: whether that is all that
- * "require" wants, and what the verification found, stands in the result.
- * HF_E_EXISTS when another run holds the lease; result is valid whatever it
- * returns. */
-int repo_backup(struct repo *, struct repo_backup_result *, struct hf_error *);
+ * complete what earlier runs could not store, report.  HF_OK when published in
+ * one sink at least: whether that is all that "require" wants, and what the
+ * verification found, stands in the result.  HF_E_EXISTS when another run holds
+ * the lease; result is valid whatever it returns. */
+int repo_backup(struct repo *, enum repo_backup_kind,
+    struct repo_backup_result *, struct hf_error *);
+/* What the next one would build on, as result.parent and .full_because; the
+ * engine, which may see it differently, is not asked. */
+int repo_backup_would(struct repo *, enum repo_backup_kind, char parent[40],
+    char because[512], struct hf_error *);
 void repo_backup_result_clear(struct repo_backup_result *);
 
 /* ---- catalogue ---- */
@@ -158,6 +174,10 @@ struct repo_copy {
 	struct repo_check check;   /* the newest; at_ms 0: none yet */
 	struct repo_check proved;  /* the newest that restored it, when that is
 				    * not check */
+	/* Of one that is present, by repo_list alone: what it builds on and
+	 * this sink has not, or only damaged; "": all is there. */
+	char lacks[40];
+	bool lacks_damaged; /* it is there; its last check found damage */
 };
 struct repo_backup_entry {
 	char id[40];
@@ -246,7 +266,9 @@ struct repo_status {
 	char running_host[64], running_verb[16];
 	int64_t verified_ms;   /* newest check that passed */
 	size_t copies_missing; /* required sinks that lack the newest */
-	size_t copies_failed;  /* of the newest, whose last check failed */
+	/* Of the newest: whose last check failed, or that lack what they build
+	 * on; and of those, the latter. */
+	size_t copies_failed, copies_broken;
 };
 int repo_status(struct repo *, struct repo_status *, struct hf_error *);
 

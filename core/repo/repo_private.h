@@ -147,6 +147,13 @@ int layout_verify_readme(struct store *, struct hf_error *);
  * Called where repo.json or every backup is missing. */
 int
 known_refuse(const struct repo *, const struct repo_sink *, struct hf_error *);
+/* The same for those who only read, and must not take a disk that is not
+ * mounted for an empty one: also where the sink's place itself is missing.  An
+ * empty one that was never known is HF_OK. */
+int
+known_there(const struct repo *, const struct repo_sink *, struct hf_error *);
+/* Is the place itself missing, so that the first object put there makes it? */
+bool known_no_place(const struct repo_sink *);
 /* Best effort. */
 void known_remember(const struct repo *, const struct repo_sink *);
 
@@ -181,10 +188,22 @@ bool catalog_key_id(const char *key, char id[40]);
  * manifest itself is returned. */
 int catalog_copy(struct repo *, size_t sink, const char *id, struct repo_copy *,
     struct hf_error *why);
+/* The same without its checks. */
+int catalog_manifest(struct repo *, size_t sink, const char *id,
+    struct repo_copy *, struct hf_error *why);
 void catalog_copy_clear(struct repo_copy *);
+/* Did its last check, or the last that restored it, find damage?  A later plain
+ * check says nothing of a restore that failed. */
+bool catalog_copy_failed(const struct repo_copy *);
+/* As repo_list, for who only tends what is there: a sink whose place is missing
+ * and that was never known is an empty one, and no failure. */
+int catalog_list(struct repo *, struct repo_catalog *, struct hf_error *);
 /* All copies of one id, as repo_list would have them. */
 int catalog_entry(struct repo *, const char *id, struct repo_backup_entry *,
     struct hf_error *);
+/* That of one sink alone. */
+int catalog_entry_in(struct repo *, const char *id, size_t sink,
+    struct repo_backup_entry *, struct hf_error *);
 void catalog_entry_clear(struct repo_backup_entry *, size_t nsinks);
 
 /* ---- reading.c ---- */
@@ -202,6 +221,9 @@ int reading_open(struct repo *, size_t sink, const struct manifest_source *,
     void (*progress)(void *, uint64_t done), void *arg, struct reading *,
     struct hf_error *);
 void reading_close(struct reading *);
+/* Another copy may be better where the world or the bytes are at fault; what
+ * we lack ourselves it lacks too. */
+bool reading_at_fault(int status);
 
 /* ---- build.c ---- */
 struct hf_out;
@@ -210,6 +232,8 @@ struct build {
 	int64_t started_ms, ended_ms;
 	struct hf_out *const *outs; /* one a source of the pipeline */
 	const char *const *prefixes;
+	const char *parent;      /* id; NULL: full */
+	const bool *incremental; /* one a source; with a parent */
 	struct filter *const *common, *const *own;
 	size_t ncommon, nown;
 	size_t lane; /* the sink, as the outflow counts them */
@@ -226,10 +250,14 @@ int build_manifest(
 /* One more of the manifest's checks, that has passed. */
 int publish_check(struct manifest *, const char *check, const char *result,
     struct hf_error *);
-/* SHA256SUMS, a look at every object (added to the manifest's checks), the
- * lease, and last the manifest.  published tells whether the manifest may be
- * there now, which a failure does not exclude. */
-int publish_copy(struct store *, struct manifest *, struct lease *,
+/* Has the sink what an incremental backup builds on?  HF_E_NOTFOUND when not:
+ * the increment would be worth nothing there. */
+int publish_parent(
+    const struct repo_sink *, const struct manifest *, struct hf_error *);
+/* SHA256SUMS, a look at every object (added to the manifest's checks) and at
+ * the parent, the lease, and last the manifest.  published tells whether the
+ * manifest may be there now, which a failure does not exclude. */
+int publish_copy(const struct repo_sink *, struct manifest *, struct lease *,
     bool *published, struct hf_error *);
 
 /* ---- report.c ---- */
@@ -304,6 +332,9 @@ void
 check_finding(struct check *, const char *source, const struct hf_finding *);
 /* What lies in data/<id>/ against the manifest; have gets the keys. */
 int check_listing(struct check *, struct store_keys *have);
+/* What it builds on: is it in this sink too, with all its objects?  Their bytes
+ * are the business of their own checks. */
+int check_parents(struct check *);
 /* SHA256SUMS, repo.json, README.txt, this backup's checks and reports, the
  * pipeline's leases. */
 int check_sums(struct check *);

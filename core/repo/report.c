@@ -107,7 +107,7 @@ report_write_to(struct repo *r, size_t sink, const char *kind, const char *id,
 		return;
 	/* The folder below a disk that is not mounted stays empty: with one
 	 * file in it, the next run would take it for the disk. */
-	if (known_refuse(r, s, &err) == HF_E_NOTFOUND)
+	if (known_there(r, s, &err) == HF_E_NOTFOUND)
 		return;
 	error_clear(&err);
 	if (put_new(s->store, r->pipeline->name, kind, id, false, at_ms, doc,
@@ -196,6 +196,13 @@ report_backup(struct repo *r, const struct repo_backup_result *res,
 			: res->partial       ? "partial"
 					     : "done"));
 	set(doc, "error", report_error(err));
+	set(doc, "backup_kind",
+	    json_string(
+		res->parent[0] == '\0' ? MANIFEST_FULL : MANIFEST_INCREMENTAL));
+	if (res->parent[0] != '\0')
+		set(doc, "parent", json_string(res->parent));
+	if (res->full_because[0] != '\0')
+		set(doc, "full_because", repo_text(res->full_because));
 	set(doc, "raw_size", json_integer((json_int_t)res->raw));
 	set(doc, "objects", json_integer((json_int_t)res->nobjects));
 	set(doc, "sinks", sinks_json(res->sinks, res->nsinks, true));

@@ -5,11 +5,10 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "config/config.h"
-#include "flow/in.h"
 #include "plugin/engine.h"
 #include "plugin/loader.h"
 #include "plugin/options.h"
-#include "plugin/store.h"
+#include "repo/links.h"
 #include "repo/logs.h"
 #include "repo/repo_private.h"
 
@@ -18,7 +17,7 @@ struct job {
 	const struct repo_backup_entry *e;
 	const struct repo_restore_options *opts;
 	struct repo_restore_result *res;
-	bool *bad; /* one a sink: do not try it again */
+	struct links *chain;
 	uint64_t base, total;
 	pthread_mutex_t lock; /* res->results: engines tell from any thread */
 	const char *prefix;   /* of what the source under way tells, or NULL */
@@ -50,28 +49,19 @@ on_result(void *arg, const char *key, const char *value)
 	free(name);
 }
 
-/* Another copy may be better where the world or the bytes are at fault; what
- * we lack ourselves it lacks too. */
-static bool
-of_the_copy(int status)
-{
-	return status == HF_E_CORRUPT || status == HF_E_NOTFOUND ||
-	       status == HF_E_IO || status == HF_E_DENIED ||
-	       status == HF_E_TRANSIENT;
-}
-
+/* As the chain found it: a copy that cannot be used. */
 static int
-give_up(struct job *job, size_t sink, const struct hf_error *why)
+on_left(void *arg, const char *id, size_t sink, const struct hf_error *why)
 {
+	struct job *job = arg;
 	struct repo_restore_result *res = job->res;
 	struct repo_sink_result *grown;
 	char line[1024];
 
-	job->bad[sink] = true;
 	error_line(why, line, sizeof line);
 	log_write(HF_LOG_WARN, "restore.fallback", job->r->sinks[sink].who,
 	    "pipeline %s: this copy of %s cannot be used: %s",
-	    job->r->pipeline->name, job->e->id, line);
+	    job->r->pipeline->name, id, line);
 	grown = realloc(res->fallbacks, (res->nfallbacks + 1) * sizeof *grown);
 	if (grown == NULL)
 		return HF_E_NOMEM;
@@ -82,19 +72,11 @@ give_up(struct job *job, size_t sink, const struct hf_error *why)
 	return HF_OK;
 }
 
-static const struct manifest_source *
-find_source(const struct manifest *m, const char *name)
-{
-	for (size_t i = 0; i < m->nsources; i++)
-		if (strcmp(m->sources[i].name, name) == 0)
-			return &m->sources[i];
-	return NULL;
-}
-
 static int
 run_engine(struct job *job, const struct config_item *item, const char *target,
-    struct reading *reading, struct hf_error *err)
+    struct hf_error *err)
 {
+	struct hf_in *const *ins;
 	struct source_hooks hooks = { NULL, on_result, job };
 	struct hf_request request = { .struct_size = sizeof request,
 		.kind = HF_KIND_FULL,
@@ -105,6 +87,7 @@ run_engine(struct job *job, const struct config_item *item, const char *target,
 	struct options *options = NULL;
 	struct logs_attached log;
 	struct source source;
+	size_t n;
 	int rc;
 
 	if ((rc = source_restore_options(job->r, item->plugin, job->opts->args,
@@ -119,45 +102,13 @@ run_engine(struct job *job, const struct config_item *item, const char *target,
 			request.until = job->opts->until;
 		if (options != NULL)
 			request.restore_conf = options_conf(options);
-		rc = engine_restore(
-		    source.engine, &request, &reading->in, 1, err);
+		ins = links_ins(job->chain, &n);
+		rc = engine_restore(source.engine, &request, ins, n, err);
 		logs_detach(&log);
 	}
 	source_close(&source);
 out:
 	options_free(options);
-	return rc;
-}
-
-/* Cheap questions only: is everything there, with its size? */
-static int
-look_at(
-    struct store *store, const char *key, uint64_t size, struct hf_error *err)
-{
-	struct hf_object object = { .struct_size = sizeof object };
-	int rc = store_stat(store, key, &object, err);
-
-	if (rc == HF_OK && object.size != size)
-		rc = error_fail(err, HF_E_CORRUPT,
-		    "%s has %llu bytes instead of %llu", key,
-		    (unsigned long long)object.size, (unsigned long long)size);
-	return rc;
-}
-
-static int
-look_at_all(struct job *job, size_t sink, const struct manifest_source *s,
-    struct hf_error *err)
-{
-	struct store *store = job->r->sinks[sink].store;
-	int rc = HF_OK;
-
-	for (size_t i = 0; i < s->nobjects && rc == HF_OK; i++) {
-		const struct manifest_object *o = &s->objects[i];
-
-		rc = look_at(store, o->key, o->stored_size, err);
-		if (rc == HF_OK && o->index_key != NULL)
-			rc = look_at(store, o->index_key, o->index_size, err);
-	}
 	return rc;
 }
 
@@ -173,87 +124,20 @@ try_options(
 	return rc;
 }
 
-/* One source from one copy.  *copy_bad: the failure is the copy's. */
+/* Once, from the copies that were chosen.  HF_EOF: others may do better. */
 static int
-restore_from(struct job *job, size_t sink, const struct manifest_source *s,
-    const struct config_item *item, const char *target, bool *copy_bad,
-    struct hf_error *err)
+restore_from(struct job *job, const struct config_item *item,
+    const char *target, struct hf_error *err)
 {
-	struct hf_error why = { 0 };
-	struct reading reading;
 	int rc;
 
-	*copy_bad = false;
-	rc = reading_open(job->r, sink, s, on_progress, job, &reading, err);
-	if (rc != HF_OK) {
-		*copy_bad = of_the_copy(rc);
-		return rc;
-	}
 	if (job->opts->dry_run) {
-		if ((rc = try_options(job, item, err)) == HF_OK) {
-			rc = look_at_all(job, sink, s, err);
-			*copy_bad = of_the_copy(rc);
-		}
-		reading_close(&reading);
-		return rc;
+		rc = try_options(job, item, err);
+		return rc == HF_OK ? links_look(job->chain, err) : rc;
 	}
-	rc = run_engine(job, item, target, &reading, err);
-	/* What the reader saw says more than what the engine made of it. */
-	if (rc != HF_OK && of_the_copy(in_failure(reading.in, &why))) {
-		*copy_bad = true;
-		*err = why;
-		rc = why.status;
-	}
-	reading_close(&reading);
-	return rc;
-}
-
-static bool
-wanted(const struct job *job, size_t sink)
-{
-	return !job->bad[sink] &&
-	       (job->opts->sink == NULL ||
-		   strcmp(job->opts->sink, job->r->sinks[sink].name) == 0);
-}
-
-/* A copy that cannot even be begun with: say why before going on. */
-static int
-skip_copy(struct job *job, size_t sink, struct hf_error *err)
-{
-	struct repo_copy copy;
-	struct hf_error why = { 0 };
-
-	job->bad[sink] = true;
-	if (job->e->copies[sink].state == REPO_COPY_ABSENT) {
-		(void)error_fail(err, HF_E_NOTFOUND, "%s has no copy of %s",
-		    job->r->sinks[sink].who, job->e->id);
-		return HF_OK;
-	}
-	(void)catalog_copy(job->r, sink, job->e->id, &copy, &why);
-	/* It may be well again by now; what was chosen by was not. */
-	if (copy.state == REPO_COPY_PRESENT)
-		(void)error_fail(&why, HF_E_IO,
-		    "it could not be read when the backups were listed");
-	else if (why.status == HF_OK)
-		(void)error_fail(&why, HF_E_NOTFOUND, "it is gone");
-	catalog_copy_clear(&copy);
-	*err = why;
-	return give_up(job, sink, &why);
-}
-
-/* The first copy's trouble is the error, that of the others stands beside it;
- * a copy that was never there tells least. */
-static void
-blame(struct hf_error *err, const char *sink, const struct hf_error *why)
-{
-	char line[400];
-
-	if (err->status == HF_OK) {
-		*err = *why;
-		return;
-	}
-	error_line(why, line, sizeof line);
-	error_note(err, sink, line);
+	rc = run_engine(job, item, target, err);
+	/* What the readers saw says more than what the engine made of it. */
+	return rc != HF_OK && links_failed(job->chain) ? HF_EOF : rc;
 }
 
 static char *
@@ -275,59 +159,38 @@ static int
 restore_source(struct job *job, const char *name, const struct manifest *any,
     const char *target, struct hf_error *err)
 {
+	const struct manifest_source *s = manifest_source(any, name);
 	const struct config_item *item;
-	bool copy_bad;
+	const char *sink;
 	int rc;
 
-	if ((rc = source_find(
-		 job->r, find_source(any, name), any, &item, err)) != HF_OK)
+	if ((rc = source_find(job->r, s, any, &item, err)) != HF_OK ||
+	    (rc = links_source(job->chain, name, err)) != HF_OK)
 		return rc;
-	error_clear(err);
-	for (size_t i = 0; i < job->r->nsinks; i++) {
-		const struct manifest *m = job->e->copies[i].manifest;
-		const struct manifest_source *s =
-		    m == NULL ? NULL : find_source(m, name);
+	job->total += links_size(job->chain) - manifest_source_size(s);
+	do {
 		struct hf_error why = { 0 };
 
-		if (!wanted(job, i))
-			continue;
-		if (s == NULL) {
-			if (skip_copy(job, i, &why) != HF_OK)
-				return repo_nomem(err);
-			blame(err, job->r->sinks[i].name, &why);
-			continue;
-		}
-		rc = restore_from(job, i, s, item, target, &copy_bad, &why);
-		if (rc == HF_OK) {
-			error_clear(err);
-			(void)snprintf(job->res->sink, sizeof job->res->sink,
-			    "%s", job->r->sinks[i].name);
-			return HF_OK;
-		}
-		(void)error_context(&why, "restoring source %s from %s", name,
-		    job->r->sinks[i].who);
-		if (!copy_bad) {
-			*err = why;
+		error_clear(err);
+		if ((rc = links_read(job->chain, err)) != HF_OK)
 			return rc;
+		if ((rc = restore_from(job, item, target, &why)) < HF_OK) {
+			*err = why;
+			return error_context(err, "restoring source %s from %s",
+			    name, job->r->sinks[links_sink(job->chain)].who);
 		}
-		if (give_up(job, i, &why) != HF_OK)
-			return repo_nomem(err);
-		blame(err, job->r->sinks[i].name, &why);
-	}
-	if (err->status == HF_OK)
-		(void)error_fail(err, HF_E_NOTFOUND,
-		    "no sink has a copy of %s that can be used", job->e->id);
-	return err->status;
+	} while (rc == HF_EOF);
+	sink = job->r->sinks[links_sink(job->chain)].name;
+	(void)snprintf(job->res->sink, sizeof job->res->sink, "%s", sink);
+	job->base += links_size(job->chain);
+	return HF_OK;
 }
 
-static uint64_t
-raw_size(const struct manifest_source *s)
+static bool
+wanted(const struct job *job, size_t sink)
 {
-	uint64_t n = 0;
-
-	for (size_t i = 0; i < s->nobjects; i++)
-		n += s->objects[i].raw_size;
-	return n;
+	return job->opts->sink == NULL ||
+	       strcmp(job->opts->sink, job->r->sinks[sink].name) == 0;
 }
 
 /* Sizes and sources are the same in every copy: any manifest tells. */
@@ -345,6 +208,7 @@ no_manifest(struct job *job, struct hf_error *err)
 {
 	const char *sink = job->opts->sink;
 	bool known = sink == NULL;
+	int rc;
 
 	for (size_t i = 0; i < job->r->nsinks && !known; i++)
 		known = strcmp(sink, job->r->sinks[i].name) == 0;
@@ -352,20 +216,13 @@ no_manifest(struct job *job, struct hf_error *err)
 		return error_fail(err, HF_E_NOTFOUND,
 		    "pipeline %s has no sink \"%s\"", job->r->pipeline->name,
 		    sink);
-	error_clear(err);
-	for (size_t i = 0; i < job->r->nsinks; i++) {
-		struct hf_error why = { 0 };
-
-		if (!wanted(job, i))
-			continue;
-		if (skip_copy(job, i, &why) != HF_OK)
-			return repo_nomem(err);
-		blame(err, job->r->sinks[i].name, &why);
-	}
-	return err->status != HF_OK
-		   ? err->status
-		   : error_fail(err, HF_E_NOTFOUND, "pipeline %s has no sink",
-			 job->r->pipeline->name);
+	if (job->r->nsinks == 0)
+		return error_fail(err, HF_E_NOTFOUND, "pipeline %s has no sink",
+		    job->r->pipeline->name);
+	/* Every copy is bad: the chain says how. */
+	if ((rc = links_source(job->chain, "", err)) == HF_OK)
+		rc = links_read(job->chain, err);
+	return rc;
 }
 
 static int
@@ -416,12 +273,12 @@ restore_all(struct job *job, struct hf_error *err)
 
 	if (m == NULL)
 		return no_manifest(job, err);
-	if (only != NULL && find_source(m, only) == NULL)
+	if (only != NULL && manifest_source(m, only) == NULL)
 		return no_source(job, m, err);
 	chosen = only != NULL ? 1 : m->nsources;
 	for (size_t i = 0; i < m->nsources; i++)
 		if (only == NULL || strcmp(only, m->sources[i].name) == 0)
-			job->total += raw_size(&m->sources[i]);
+			job->total += manifest_source_size(&m->sources[i]);
 	if (chosen > 1 && job->opts->target != NULL &&
 	    (rc = one_by_one(job, m, err)) != HF_OK)
 		return rc;
@@ -440,8 +297,6 @@ restore_all(struct job *job, struct hf_error *err)
 		job->prefix = chosen > 1 ? s->name : NULL;
 		rc = restore_source(job, s->name, m, target, err);
 		free(target);
-		if (rc == HF_OK)
-			job->base += raw_size(s);
 	}
 	return rc;
 }
@@ -452,14 +307,16 @@ repo_restore(struct repo *r, const struct repo_backup_entry *e,
     struct hf_error *err)
 {
 	struct job job = { .r = r, .e = e, .opts = opts, .res = res };
+	struct links_hooks hooks = { on_progress, on_left, &job };
 	struct hf_error own = { 0 };
 	int rc;
 
 	if (err == NULL)
 		err = &own;
 	*res = (struct repo_restore_result){ .started_ms = text_now() };
-	if ((job.bad = calloc(r->nsinks + 1, sizeof *job.bad)) == NULL)
-		return repo_nomem(err);
+	if ((rc = links_open(r, e, opts->sink, &hooks, &job.chain, err)) !=
+	    HF_OK)
+		return rc;
 	(void)pthread_mutex_init(&job.lock, NULL);
 	rc = restore_all(&job, err);
 	if (rc == HF_OK)
@@ -469,7 +326,7 @@ repo_restore(struct repo *r, const struct repo_backup_entry *e,
 	if (!opts->dry_run)
 		report_restore(r, e, opts, res, err);
 	pthread_mutex_destroy(&job.lock);
-	free(job.bad);
+	links_close(job.chain);
 	return rc;
 }
 

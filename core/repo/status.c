@@ -8,28 +8,23 @@
 #include "repo/logs.h"
 #include "repo/repo_private.h"
 
-/* A later plain check says nothing of a restore that failed. */
-static bool
-failed(const struct repo_copy *copy)
-{
-	return (copy->check.at_ms != 0 && !copy->check.passed) ||
-	       (copy->proved.at_ms != 0 && !copy->proved.passed);
-}
-
 static void
 newest(const struct repo_catalog *c, struct repo_status *st, size_t require)
 {
 	for (size_t i = 0; i < c->n; i++) {
 		const struct repo_backup_entry *e = &c->entries[i];
-		size_t present = 0, bad = 0;
+		size_t present = 0, bad = 0, broken = 0;
 
 		for (size_t s = 0; s < c->nsinks; s++) {
 			const struct repo_copy *copy = &e->copies[s];
 
 			present += copy->state == REPO_COPY_PRESENT;
-			bad += copy->state == REPO_COPY_PRESENT && failed(copy);
-			if (copy->state == REPO_COPY_PRESENT &&
-			    copy->check.passed &&
+			if (copy->state != REPO_COPY_PRESENT)
+				continue;
+			broken += copy->lacks[0] != '\0';
+			bad +=
+			    copy->lacks[0] != '\0' || catalog_copy_failed(copy);
+			if (copy->lacks[0] == '\0' && copy->check.passed &&
 			    copy->check.at_ms > st->verified_ms)
 				st->verified_ms = copy->check.at_ms;
 		}
@@ -41,6 +36,7 @@ newest(const struct repo_catalog *c, struct repo_status *st, size_t require)
 		memcpy(st->last_id, e->id, sizeof st->last_id);
 		st->copies_missing = present < require ? require - present : 0;
 		st->copies_failed = bad;
+		st->copies_broken = broken;
 	}
 }
 
@@ -73,7 +69,8 @@ on_span(void *arg, const struct hf_span *span)
 {
 	struct repo_status *st = arg;
 
-	if (span->gap == NULL && span->to * 1000 > st->log_until_ms)
+	if (span->gap == NULL && span->branch == NULL &&
+	    span->to * 1000 > st->log_until_ms)
 		st->log_until_ms = span->to * 1000;
 	return 0;
 }
@@ -113,7 +110,7 @@ repo_status(struct repo *r, struct repo_status *st, struct hf_error *err)
 	int rc;
 
 	*st = (struct repo_status){ 0 };
-	if ((rc = repo_list(r, &catalog, err)) != HF_OK)
+	if ((rc = catalog_list(r, &catalog, err)) != HF_OK)
 		return rc;
 	newest(&catalog, st, r->pipeline->require);
 	running(r, st);

@@ -89,6 +89,8 @@ check_contents(struct check *c, bool deep)
 	store_keys_free(&have);
 	if (rc == HF_OK)
 		rc = check_sums(c);
+	if (rc == HF_OK)
+		rc = check_parents(c);
 	/* What cannot be read need not be restored to know it. */
 	if (rc == HF_OK && deep && c->out->nfailures == 0)
 		rc = deep_check(c);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "path.h"
+#include "root.h"
 #include "temp.h"
 
 /* A clock that is further away than this makes leases and ages doubtful. */
@@ -177,9 +178,8 @@ check_clock(struct checker *c)
 	return report(c, HF_PASS, "clock", NULL, "agrees");
 }
 
-int
-check_store(
-    struct hf_store *s, hf_finding_fn *fn, void *arg, struct hf_error *err)
+static int
+check_root(struct hf_store *s, hf_finding_fn *fn, void *arg)
 {
 	struct checker c = { .store = s,
 		.fn = fn,
@@ -189,11 +189,7 @@ check_store(
 	bool works = false;
 	int rc;
 
-	(void)err;
-	(void)temp_clean(s);
-	if ((rc = check_folder(&c)) == HF_OK)
-		rc = check_space(&c);
-	if (rc == HF_OK)
+	if ((rc = check_space(&c)) == HF_OK)
 		rc = check_write(&c, &works);
 	if (rc == HF_OK && works)
 		rc = check_sync(&c);
@@ -203,5 +199,45 @@ check_store(
 		rc = check_clock(&c);
 	temp_close(s, &c.a);
 	temp_close(s, &c.b);
+	return rc;
+}
+
+/* The folder is still to be made: what holds for it shows in the one above. */
+static int
+check_new(struct hf_store *s, hf_finding_fn *fn, void *arg)
+{
+	struct hf_store above = {
+		.ctx = s->ctx, .path = s->path, .min_free = s->min_free
+	};
+	struct checker c = { .store = s, .fn = fn, .arg = arg };
+	int rc, root;
+
+	if ((root = root_above(s)) < 0)
+		return report_errno(&c, "folder", NULL, errno);
+	above.root = root;
+	rc = report(&c, HF_WARN, "folder",
+	    "Is the disk mounted?  If the sink is new, its first backup makes "
+	    "the folder.",
+	    "%s is not there", s->path);
+	if (rc == HF_OK)
+		rc = check_root(&above, fn, arg);
+	(void)close(root);
+	return rc;
+}
+
+int
+check_store(
+    struct hf_store *s, hf_finding_fn *fn, void *arg, struct hf_error *err)
+{
+	struct checker c = { .store = s, .fn = fn, .arg = arg };
+	int rc;
+
+	if (root_need(s, NULL) == HF_E_NOTFOUND)
+		return check_new(s, fn, arg);
+	if ((rc = root_need(s, err)) != HF_OK)
+		return rc;
+	(void)temp_clean(s);
+	if ((rc = check_folder(&c)) == HF_OK)
+		rc = check_root(s, fn, arg);
 	return rc;
 }

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "path.h"
+#include "root.h"
 #include "temp.h"
 
 const struct hf_host *dir_host;
@@ -87,64 +87,6 @@ dir_publish_failed(
 
 /* ---- instances ---- */
 
-/* Make the name of a new root durable, too. */
-static void
-sync_above(const char *path)
-{
-	char above[PATH_MAX];
-	const char *end = path + strlen(path);
-	int fd;
-
-	while (end > path && end[-1] == '/')
-		end--;
-	while (end > path && end[-1] != '/')
-		end--;
-	if ((size_t)(end - path) >= sizeof above)
-		return;
-	memcpy(above, path, (size_t)(end - path));
-	above[end - path] = '\0';
-	fd =
-	    open(end == path ? "." : above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return;
-	(void)path_fsync(fd, true);
-	(void)close(fd);
-}
-
-static int
-open_root(const char *path)
-{
-	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-}
-
-/* The last folder of the path is made when it is missing; those above are
- * not, for a path that lacks them is most often a disk that is not mounted. */
-static int
-make_root(
-    const struct hf_ctx *ctx, const char *path, int *fd, struct hf_error *err)
-{
-	bool made = mkdir(path, 0700) == 0;
-
-	if (!made && errno == ENOENT) {
-		dir_host->fail(err, HF_E_NOTFOUND,
-		    "neither the folder %s nor the one above it exists", path);
-		dir_host->fail_note(err, "hint",
-		    "Is the disk mounted?  Only the last folder of a sink's "
-		    "path is made, so that a backup does not go to the wrong "
-		    "disk.");
-		return HF_E_NOTFOUND;
-	}
-	if (!made && errno != EEXIST)
-		return dir_host->fail_errno(
-		    err, errno, "making the folder %s", path);
-	if ((*fd = open_root(path)) < 0)
-		return dir_host->fail_errno(
-		    err, errno, "opening the folder %s", path);
-	sync_above(path);
-	dir_host->log(ctx, HF_LOG_INFO, "dir.made", "made the folder %s", path);
-	return HF_OK;
-}
-
 static int
 dir_open(const struct hf_ctx *ctx, const void *config, struct hf_store **out,
     struct hf_error *err)
@@ -152,27 +94,24 @@ dir_open(const struct hf_ctx *ctx, const void *config, struct hf_store **out,
 	const struct conf *conf = config;
 	struct hf_store *s;
 	unsigned left;
-	int rc = HF_OK;
+	int rc;
 
 	if ((s = calloc(1, sizeof *s)) == NULL)
 		return dir_host->fail(err, HF_E_NOMEM, "out of memory");
+	if ((rc = synced_init(&s->synced)) != 0) {
+		free(s);
+		return dir_host->fail_errno(err, rc, "setting up a lock");
+	}
 	s->ctx = ctx;
 	s->path = conf->path;
 	s->min_free = (uint64_t)conf->min_free;
-	s->root = open_root(s->path);
-	if (s->root < 0 && errno == ENOENT)
-		rc = make_root(ctx, s->path, &s->root, err);
-	else if (s->root < 0 && errno == ENOTDIR)
-		rc = dir_host->fail(err, HF_E_INVALID,
-		    "%s is not a folder, or goes through a file", s->path);
-	else if (s->root < 0)
-		rc = dir_host->fail_errno(
-		    err, errno, "opening the folder %s", s->path);
-	if (rc != HF_OK) {
+	s->root = -1;
+	if ((rc = root_open(s, err)) != HF_OK) {
+		synced_clear(&s->synced);
 		free(s);
 		return rc;
 	}
-	if ((left = temp_clean(s)) > 0)
+	if (s->root >= 0 && (left = temp_clean(s)) > 0)
 		dir_host->log(ctx, HF_LOG_INFO, "dir.cleaned",
 		    "removed %u unfinished files that earlier runs left in %s",
 		    left, s->path);
@@ -185,7 +124,8 @@ dir_close(struct hf_store *s)
 {
 	if (s == NULL)
 		return;
-	(void)close(s->root);
+	root_close(s);
+	synced_clear(&s->synced);
 	free(s);
 }
 
@@ -202,8 +142,11 @@ dir_clock(struct hf_store *s, int64_t *now, struct hf_error *err)
 {
 	struct temp t;
 	struct stat st;
-	int errnum = temp_open(s, &t);
+	int errnum, rc;
 
+	if ((rc = root_need(s, err)) != HF_OK)
+		return rc;
+	errnum = temp_open(s, &t);
 	/* Where nothing can be written, no time will be given either. */
 	if (errnum == EROFS || errnum == EACCES || errnum == EPERM) {
 		*now = (int64_t)time(NULL);
@@ -282,7 +225,7 @@ static const struct hf_option options[] = {
 	    .type = HF_OPT_PATH,
 	    .flags = HF_OPT_REQUIRED,
 	    .offset = offsetof(struct conf, path),
-	    .help = "the folder; its last part is made when it is missing" },
+	    .help = "the folder; its last part is made with the first backup" },
 	{ .name = "min_free",
 	    .type = HF_OPT_SIZE,
 	    .offset = offsetof(struct conf, min_free),

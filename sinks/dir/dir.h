@@ -7,19 +7,25 @@
 #ifndef HF_DIR_DIR_H
 #define HF_DIR_DIR_H
 
+#include <stdatomic.h>
+
 #include <holdfast/plugin.h>
+
+#include "synced.h"
 
 struct conf {
 	const char *path;
 	int64_t min_free;
 };
 
-/* Set once before the first thread; never changed while it is used. */
+/* Set once before the first thread; never changed while it is used, but for
+ * what has a lock of its own. */
 struct hf_store {
 	const struct hf_ctx *ctx;
 	const char *path; /* borrowed: valid until close */
-	int root;
+	_Atomic int root; /* -1: not there yet (root.h) */
 	uint64_t min_free;
+	struct synced synced;
 };
 
 extern const struct hf_host *dir_host;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "path.h"
+#include "root.h"
 
 struct hf_get {
 	struct hf_store *store;
@@ -29,8 +30,11 @@ static int
 look(struct hf_store *s, const char *key, struct stat *st, int *folder,
     const char **name, struct hf_error *err)
 {
-	int rc = path_parent(s, key, false, folder, name, err);
+	int rc = root_need(s, err);
 
+	if (rc != HF_OK)
+		return rc;
+	rc = path_parent(s, key, false, folder, name, err);
 	if (rc == HF_E_NOTFOUND)
 		return not_there(s, key, err);
 	if (rc != HF_OK)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "path.h"
+#include "root.h"
 
 #define KEY_MAX 512
 
@@ -213,6 +214,9 @@ list_keys(struct hf_store *s, const char *prefix, hf_list_fn *fn, void *arg,
 	if (l.len > KEY_MAX)
 		return HF_OK;
 	memcpy(l.key, prefix, l.len);
+	/* Of a disk that is not mounted nobody knows what it has. */
+	if ((rc = root_need(s, err)) != HF_OK)
+		return rc;
 	/* The folder is the parent of any name in it. */
 	(void)snprintf(inside, sizeof inside, "%sx", l.key);
 	rc = path_parent(s, inside, false, &fd, &last, err);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "dir.h"
+#include "root.h"
 
 #define FOLDER_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
@@ -117,6 +118,8 @@ walk(struct hf_store *s, const char *key, bool create, int *fd,
 	int dir, sub, errnum, len;
 
 	*vanished = false;
+	if ((errnum = root_need(s, err)) != HF_OK)
+		return errnum;
 	/* Not a duplicate: that would share the position of readdir. */
 	if ((dir = openat(s->root, ".", FOLDER_FLAGS)) < 0)
 		return dir_host->fail_errno(err, errno, "opening %s", s->path);
@@ -191,6 +194,8 @@ path_sync(struct hf_store *s, const char *key, int folder, struct hf_error *err)
 		    err, errno, "syncing the folder of %s/%s", s->path, key);
 	/* The folders above may have been made by another process that has not
 	 * synced them yet. */
+	if (synced_has(&s->synced, folder))
+		return HF_OK;
 	while (len > 0) {
 		while (len > 0 && key[len - 1] != '/')
 			len--;
@@ -207,6 +212,7 @@ path_sync(struct hf_store *s, const char *key, int folder, struct hf_error *err)
 			return dir_host->fail_errno(err, errnum,
 			    "syncing the folder of %s/%s", s->path, part);
 	}
+	synced_add(&s->synced, folder);
 	return HF_OK;
 }
 

@@ -18,7 +18,7 @@ int path_parent(struct hf_store *, const char *key, bool create, int *fd,
     const char **last, struct hf_error *);
 
 /* Make the key's folders durable, from the folder (an open descriptor of the
- * key's parent) up to the root. */
+ * key's parent) up to the root; those above once for each folder. */
 int
 path_sync(struct hf_store *, const char *key, int folder, struct hf_error *);
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "path.h"
+#include "root.h"
 #include "temp.h"
 
 /* After so many bytes the kernel is asked to start writing them, so that the
@@ -114,7 +115,8 @@ put_begin(struct hf_store *s, const char *key, const struct hf_put_opts *opts,
 	p->temp.fd = -1;
 	p->flags = o.flags;
 	memcpy(p->key, key, len + 1);
-	if ((rc = look_ahead(p, &o, err)) != HF_OK)
+	if ((rc = root_make(s, err)) != HF_OK ||
+	    (rc = look_ahead(p, &o, err)) != HF_OK)
 		goto fail;
 	if ((errnum = temp_open(s, &p->temp)) != 0) {
 		rc = dir_host->fail_errno(

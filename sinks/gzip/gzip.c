@@ -3,13 +3,13 @@
  * end are a file that gunzip reads, and each can be decoded on its own. */
 #include <holdfast/plugin.h>
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 
 #include "codec.h"
+#include "idle/idle.h"
 #include "member.h"
 
 #ifdef HF_HAVE_ISAL
@@ -36,8 +36,8 @@ struct conf {
 enum phase { HEADER, BODY, TRAILER, FINISHED };
 
 struct hf_xform {
+	struct idle_state idle;
 	struct hf_filter *filter;
-	struct hf_xform *next; /* in a free list */
 	bool decode;
 	const struct codec *codec;
 	void *state;
@@ -49,14 +49,10 @@ struct hf_xform {
 	uint64_t size; /* raw bytes so far */
 };
 
-/* A frame is a stream of its own, and building a state costs as much as
- * compressing some of it: states are kept for the next one.  There are never
- * more than were in use at once. */
 struct hf_filter {
 	int level;
 	const struct codec *enc, *dec;
-	pthread_mutex_t lock; /* guards idle */
-	struct hf_xform *idle[2];
+	struct idle idle;
 };
 
 /* ---- which library does what ---- */
@@ -119,7 +115,7 @@ gzip_open(const struct hf_ctx *ctx, const void *config, struct hf_filter **out,
 	f->level = (int)conf->level;
 	f->enc = encoder(conf);
 	f->dec = decoder(conf);
-	if (pthread_mutex_init(&f->lock, NULL) != 0) {
+	if (idle_init(&f->idle) != 0) {
 		free(f);
 		return H->fail(err, HF_E_NOMEM, "cannot make a lock");
 	}
@@ -128,10 +124,10 @@ gzip_open(const struct hf_ctx *ctx, const void *config, struct hf_filter **out,
 }
 
 static void
-xform_free(struct hf_xform *x)
+xform_free(struct idle_state *state)
 {
-	if (x == NULL)
-		return;
+	struct hf_xform *x = (struct hf_xform *)(void *)state;
+
 	if (x->state != NULL && x->decode)
 		x->codec->dec_free(x->state);
 	else if (x->state != NULL)
@@ -142,16 +138,9 @@ xform_free(struct hf_xform *x)
 static void
 gzip_close(struct hf_filter *f)
 {
-	struct hf_xform *x;
-
 	if (f == NULL)
 		return;
-	for (int way = 0; way < 2; way++)
-		while ((x = f->idle[way]) != NULL) {
-			f->idle[way] = x->next;
-			xform_free(x);
-		}
-	(void)pthread_mutex_destroy(&f->lock);
+	idle_clear(&f->idle, xform_free);
 	free(f);
 }
 
@@ -167,7 +156,7 @@ xform_new(struct hf_filter *f, bool decode)
 	x->codec = decode ? f->dec : f->enc;
 	x->state = decode ? x->codec->dec_new() : x->codec->enc_new(f->level);
 	if (x->state == NULL) {
-		xform_free(x);
+		xform_free(&x->idle);
 		return NULL;
 	}
 	return x;
@@ -180,14 +169,10 @@ gzip_begin(struct hf_filter *f, bool decode, const char *name,
 	struct hf_xform *x;
 
 	(void)name;
-	(void)pthread_mutex_lock(&f->lock);
-	if ((x = f->idle[decode]) != NULL)
-		f->idle[decode] = x->next;
-	(void)pthread_mutex_unlock(&f->lock);
+	x = (struct hf_xform *)(void *)idle_take(&f->idle, decode);
 	if (x == NULL && (x = xform_new(f, decode)) == NULL)
 		return H->fail(err, HF_E_NOMEM, "out of memory");
 
-	x->next = NULL;
 	x->phase = HEADER;
 	x->crc = 0;
 	x->size = 0;
@@ -208,15 +193,8 @@ gzip_begin(struct hf_filter *f, bool decode, const char *name,
 static void
 gzip_end(struct hf_xform *x)
 {
-	struct hf_filter *f;
-
-	if (x == NULL)
-		return;
-	f = x->filter;
-	(void)pthread_mutex_lock(&f->lock);
-	x->next = f->idle[x->decode];
-	f->idle[x->decode] = x;
-	(void)pthread_mutex_unlock(&f->lock);
+	if (x != NULL)
+		idle_give(&x->filter->idle, x->decode, &x->idle);
 }
 
 /* ---- steps ---- */
@@ -423,9 +401,9 @@ static const struct hf_option options[] = {
 	{ .name = "level",
 	    .type = HF_OPT_INT,
 	    .offset = offsetof(struct conf, level),
-	    .def = "3",
+	    .def = "2",
 	    .choices = "1..9",
-	    .help = "1 is fast, 9 is small; 3 suits most" },
+	    .help = "1 is fast, 9 is small; 2 suits most" },
 	{ .name = "backend",
 	    .type = HF_OPT_ENUM,
 	    .offset = offsetof(struct conf, backend),

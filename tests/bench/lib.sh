@@ -31,6 +31,9 @@ server_cpu=-
 before_each() { :; }
 after_each() { :; }
 
+# What measures a command: it writes "WALL USER SYSTEM KIB" into t.out.
+timer=(command time -o t.out -f '%e %U %S %M')
+
 # once NAME SECTION OUT COMMAND: OUT is the file or folder that COMMAND makes,
 # "-" when it makes none.  Round 0 is not counted.
 once() {
@@ -39,7 +42,7 @@ once() {
   rm -rf state
   before_each
   sync
-  command time -o t.out -f '%e %U %S %M' bash -c "$command" >log.out 2>&1 || {
+  "${timer[@]}" bash -c "$command" >log.out 2>&1 || {
     echo "bench: failed: $command" >&2
     cat log.out >&2
     exit 1

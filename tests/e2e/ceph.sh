@@ -7,6 +7,7 @@
 #   ceph_bucket NAME    makes a bucket
 #   ceph_admin ...      radosgw-admin
 #   ceph_kill9          the gateway alone; ceph_restart: there again
+# CEPH_LISTEN: another address than 127.0.0.1, which it must include.
 # CEPH_EXTRA: more lines of its configuration; they win.
 ceph_pids=
 ceph_gateway=
@@ -36,7 +37,10 @@ PY
 
 ceph_stop() {
   local pid
-  for pid in $ceph_gateway $ceph_pids; do kill -9 "$pid" 2>/dev/null; done
+  for pid in $ceph_gateway $ceph_pids; do
+    # Not who has got the number since.
+    [ "$(ps -o ppid= -p "$pid" | tr -d ' ')" = $$ ] && kill -9 "$pid" 2>/dev/null
+  done
   for pid in $ceph_gateway $ceph_pids; do wait "$pid" 2>/dev/null; done
   ceph_pids= ceph_gateway=
 }
@@ -111,7 +115,7 @@ osd crush chooseleaf type = 0
 osd pool default pg autoscale mode = off
 mon allow pool size one = true
 mon max pg per osd = 1000
-rgw frontends = beast endpoint=127.0.0.1:$S3_PORT
+rgw frontends = beast endpoint=${CEPH_LISTEN:-127.0.0.1}:$S3_PORT
 rgw thread pool size = 64
 ${CEPH_EXTRA:-}
 CONF

@@ -13,9 +13,16 @@ unset HOLDFAST_CONFIG HOLDFAST_PLUGIN_PATH NO_COLOR
 checks=0
 children=
 
+# ours PID: it is still the one that this test began.  Another process, perhaps
+# of another test, may have got the number since.
+ours() {
+  [ "$(ps -o ppid= -p "$1" 2>/dev/null | tr -d ' ')" = $$ ] ||
+    case $(readlink "/proc/$1/cwd") in "$WORK" | "$WORK"/*) ;; *) false ;; esac
+}
+
 cleanup() {
   local code=$? pid
-  for pid in $children; do kill -9 "$pid" 2>/dev/null; done
+  for pid in $children; do ours "$pid" && kill -9 "$pid" 2>/dev/null; done
   wait 2>/dev/null
   cd / && chmod -R u+rwX "$WORK" 2>/dev/null
   rm -rf "$WORK"
@@ -46,7 +53,7 @@ need() {
 fail() {
   echo "FAILED: $*" >&2
   local f
-  for f in out err; do
+  for f in out err run.err; do
     [ -s "$WORK/$f" ] && { echo "--- $f" >&2; tail -n 40 "$WORK/$f" >&2; }
   done
   exit 1

@@ -4,6 +4,7 @@
 #                          newest that Debian's packages have put there
 #   $PG_BIN                that folder, as a copy of the installation in $WORK
 #                          that has an extension more (see pg_tree)
+#   $PG_MAJOR              its version: 15
 # Servers refuse root: then they run as the user postgres.
 PG_FIXTURES=$(cd "$(dirname "${BASH_SOURCE[0]}")/postgres" && pwd)
 pg_found=${HOLDFAST_TEST_PG_BIN:-$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -t/ -k5n | tail -n 1)}
@@ -28,6 +29,7 @@ pg_tree() {
   version=$(basename "$(dirname "$from")")
   share=$(cd "$from/../../../../share/postgresql/$version" && pwd) || fail "no share folder for $from"
   PG_BIN=$to/lib/postgresql/$version/bin
+  PG_MAJOR=$version
   mkdir -p "$PG_BIN" "$to/share/postgresql/$version/extension"
   for n in postgres initdb pg_ctl; do cp -L "$from/$n" "$PG_BIN/$n"; done
   for f in "$from"/*; do [ -e "$PG_BIN/$(basename "$f")" ] || ln -s "$f" "$PG_BIN/"; done
@@ -100,6 +102,13 @@ pg_kill9() {
   kill -9 "$pid" $children_of 2>/dev/null
   while kill -0 "$pid" 2>/dev/null; do sleep 0.02; done
   pg_state[$1]=killed
+}
+
+# replicate NAME: it may be streamed from.
+replicate() {
+  printf '%s\n' 'local replication all trust' 'host replication all all scram-sha-256' |
+    pg_as tee -a "$WORK/$1/data/pg_hba.conf" >/dev/null
+  sql "$1" postgres 'SELECT pg_reload_conf()' >/dev/null
 }
 
 pg_exit() {

@@ -375,6 +375,12 @@ integrity data/app.db
 "$HOLDFAST" $f list 2>err | head -n 1 >/dev/null
 [ "${PIPESTATUS[0]}" -eq 0 ] || fail 'a reader that had enough'
 ok
+# What is told line by line meets its absence before the end.
+mkfifo reader
+exec 7<>reader 8>reader 7<&-
+"$HOLDFAST" $f verify shop >&8 2>err || fail 'a reader that had gone'
+exec 8>&-
+ok
 
 # ---- colour: on a terminal, and not with NO_COLOR ----
 if command -v script >/dev/null 2>&1; then

@@ -50,6 +50,9 @@ hf 2 -c one.json copy app 2026 --latest --from a --to d
 hf 10 -c one.json copy app --from a --to nowhere
 hf 10 -c one.json copy nothing --from a --to d
 hf 10 -c one.json copy app --from a --to d
+err "is not there" "mounted"
+mkdir a
+hf 10 -c one.json copy app --from a --to d
 err "has no backup of pipeline app"
 hf 0 copy --help
 out "--from" "--latest" "--dry-run"

@@ -37,9 +37,14 @@ out '--dry-run' retention
 hf 10 -c two.json prune nothing
 hf 2 -c two.json prune --frob
 
-# Nothing there yet: nothing is made, either.
+# Nothing there yet: nothing is made, either.  But who asks what there is learns
+# that the folder is missing, for it may be a disk that is not mounted.
 hf 0 -c two.json prune
-[ -e a ] && [ -n "$(ls a)" ] && fail "prune wrote into an empty sink"
+[ ! -e a ] && [ ! -e b ] || fail "prune made the folder of a sink"
+hf 5 -c two.json status
+[ ! -e a ] && [ ! -e b ] || fail "status made the folder of a sink"
+hf 10 -c two.json list
+err "is not there" "mounted"
 ok
 
 for i in 1 2 3 4 5; do

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# ctest: TIMEOUT 600 LABELS serial
+# ctest: TIMEOUT 900 LOCK ceph COST 75
 # Backups in a bucket of a real service: there and back, read and written by
 # other clients; every error that users meet; kills, and two runs at once.
 . "$(dirname "$0")/ceph.sh"

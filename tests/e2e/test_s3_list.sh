@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# ctest: TIMEOUT 900 LABELS serial LONG
+# ctest: TIMEOUT 900 LOCK ceph LONG
 # 5,000 objects list completely, each once: pages hold a thousand.
 . "$(dirname "$0")/ceph.sh"
 . "$(dirname "$0")/lib.sh"

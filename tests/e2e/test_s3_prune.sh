@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# ctest: TIMEOUT 600 LABELS serial
+# ctest: TIMEOUT 900 LOCK ceph COST 50
 # Retention in a bucket: many objects go in few requests, uploads of dead runs
 # are ended, and nothing of anybody else is touched.
 here=$(dirname "$0")

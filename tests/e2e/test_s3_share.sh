@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# ctest: TIMEOUT 600 LABELS serial
+# ctest: TIMEOUT 900 LOCK ceph COST 70
 # What sharing a sink between machines rests on.  Conditional puts: asked for
 # until there is an answer, and where there are none the sink is not shared.
 # The lease: two hosts and one pipeline, in a bucket of a real service and in a

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# ctest: TIMEOUT 600 LABELS serial
+# ctest: TIMEOUT 900 LOCK ceph COST 125
 # SQLite and PostgreSQL to a folder and to a bucket at once: each is a whole
 # copy.  One of the two fails, before and in mid-backup: the other has its
 # backup, the run says so, and what fails leaves nothing.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# ctest: TIMEOUT 900 LABELS serial
+# ctest: TIMEOUT 900 COST 50
 # Every kind of SQLite database, there and back; what is stored, read by other
 # tools; damage, in sinks and in the original; two runs at once.
 . "$(dirname "$0")/lib.sh"

@@ -201,16 +201,16 @@ child(const struct act *act, long n, const char *error)
 	long calls;
 	int rc;
 
+	before = open_files();
 	if (open_store(&s, &err) != HF_OK)
 		return LIE;
-	before = open_files();
 	arm("all", n, error, scratch);
 	rc = act->run(s, &err);
 	calls = seen();
 	arm(NULL, 0, NULL, NULL);
+	store_close(s);
 	if (open_files() != before)
 		return LEAK;
-	store_close(s);
 	if (__lsan_do_recoverable_leak_check != NULL && n % 4 == 0 &&
 	    __lsan_do_recoverable_leak_check() != 0)
 		return LEAK;
@@ -472,6 +472,36 @@ no_sync_is_left_out(void **state)
 	}
 }
 
+/* The folders above are synced once; those that somebody removed and that were
+ * made again are others. */
+static void
+folders_are_proved_once_and_new_ones_again(void **state)
+{
+	struct hf_error err = { 0 };
+	struct store *s = NULL;
+
+	(void)state;
+	without(NULL);
+	start_anew();
+	assert_int_equal(open_store(&s, &err), HF_OK);
+	assert_int_equal(act_put(s, &err), HF_OK);
+	/* The file and its folder, and no third sync. */
+	arm("fsync", 3, "EIO", scratch);
+	assert_int_equal(put(s, "new/deep/other", 0, "x", &err), HF_OK);
+	assert_int_equal(seen(), 2);
+	arm(NULL, 0, NULL, NULL);
+	assert_int_equal(store_remove(s, "new/deep/key", &err), HF_OK);
+	assert_int_equal(store_remove(s, "new/deep/other", &err), HF_OK);
+	for (long n = 1; n <= 6; n++) {
+		arm("fsync", n, "EIO", scratch);
+		assert_int_equal(act_put(s, &err), HF_E_IO);
+		arm(NULL, 0, NULL, NULL);
+		error_clear(&err);
+		assert_int_equal(content(s, "new/deep/key"), 0);
+	}
+	store_close(s);
+}
+
 #define CROWD 16
 
 /* Exit code: 0 won, 1 lost, 2 failed. */
@@ -606,6 +636,7 @@ main(void)
 		cmocka_unit_test(a_kill_before_any_call_leaves_old_or_new),
 		cmocka_unit_test(a_kill_after_any_call_leaves_old_or_new),
 		cmocka_unit_test(no_sync_is_left_out),
+		cmocka_unit_test(folders_are_proved_once_and_new_ones_again),
 		cmocka_unit_test(
 		    one_process_wins_whatever_the_file_system_lacks),
 		cmocka_unit_test(interruptions_and_short_writes_are_gone_over),

@@ -154,7 +154,9 @@ copykit_backup_without_b(const char *pipeline, char id[40])
 		assert_int_equal(rename(b, away), 0);
 	copykit_must(file_write(b, "x", 1, &err), &err);
 	repofix_open(&copykit_fix, COPYKIT_SINKS, pipeline);
-	copykit_must(repo_backup(copykit_fix.repo, &res, &err), &err);
+	copykit_must(
+	    repo_backup(copykit_fix.repo, REPO_BACKUP_CONFIGURED, &res, &err),
+	    &err);
 	assert_true(res.published && res.sinks[0].ok && !res.sinks[1].ok);
 	memcpy(id, res.id, 40);
 	repo_backup_result_clear(&res);
@@ -183,6 +185,18 @@ copykit_edit_manifest(size_t sink, const char *id,
 	    &err);
 	json_decref(doc);
 	free(key);
+}
+
+void
+copykit_set_parent(json_t *doc, const char *parent)
+{
+	json_t *source = json_array_get(json_object_get(doc, "sources"), 0);
+
+	(void)json_object_set_new(doc, "parent", json_string(parent));
+	(void)json_object_set_new(doc, "kind", json_string("incremental"));
+	(void)json_object_set_new(source, "kind", json_string("incremental"));
+	(void)json_object_set_new(
+	    doc, "features", json_pack("[s]", "incremental"));
 }
 
 void

@@ -58,6 +58,8 @@ void copykit_backup_without_b(const char *pipeline, char id[40]);
 /* Change the manifest of a sink, sealed again. */
 void copykit_edit_manifest(size_t sink, const char *id,
     void (*edit)(json_t *, const char *), const char *arg);
+/* For that: as if it held what has changed since that one. */
+void copykit_set_parent(json_t *, const char *parent);
 void copykit_flip_middle(const char *path);
 
 void copykit_state_of(const char *id, size_t sink, enum repo_copy_state);

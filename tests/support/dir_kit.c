@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -86,6 +87,7 @@ open_at(const char *path)
 struct store *
 open_store(void)
 {
+	(void)mkdir(root, 0700);
 	return open_at(root);
 }
 

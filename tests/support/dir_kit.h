@@ -12,7 +12,7 @@ struct store;
 #define MIB ((size_t)1 << 20)
 
 extern char scratch[64]; /* the test's own folder */
-extern char root[128];   /* the sink in it; not there before it is opened */
+extern char root[128];   /* the sink in it; open_store makes it */
 
 /* For cmocka: of the group, with the plugin's file, and of each test. */
 int dir_kit_load(const char *file);

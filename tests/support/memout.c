@@ -44,9 +44,12 @@ struct memout {
 	size_t open;
 	bool log;
 	unsigned calls[MEMOUT_CALLS], fail_at[MEMOUT_CALLS];
+	size_t listed; /* names that lists gave */
 	int status[MEMOUT_CALLS];
 	void (*on_write)(void *);
 	void *arg;
+	void (*on_read)(void *);
+	void *read_arg;
 };
 
 struct writer {
@@ -319,6 +322,31 @@ in_list(struct hf_in *in, hf_list_fn *fn, void *arg, struct hf_error *err)
 			rc = give(o, o->len, fn, arg);
 	while (m->log && rc == 0 && (o = follower(m, last)) != NULL) {
 		last = o->name;
+		m->listed++;
+		rc = give(o, 0, fn, arg);
+	}
+	return rc;
+}
+
+static int
+log_below(struct hf_in *in, const char *prefix, hf_list_fn *fn, void *arg,
+    struct hf_error *err)
+{
+	struct memout *m = ((struct memout_in *)in)->m;
+	const struct object *o;
+	const char *last = prefix;
+	int rc = call(m, MEMOUT_LIST, err);
+
+	/* A name may be the prefix itself. */
+	for (o = m->objects; o != NULL && rc == 0; o = o->next)
+		if (strcmp(o->name, prefix) == 0) {
+			m->listed++;
+			rc = give(o, 0, fn, arg);
+		}
+	while (rc == 0 && (o = follower(m, last)) != NULL &&
+	       strncmp(o->name, prefix, strlen(prefix)) == 0) {
+		last = o->name;
+		m->listed++;
 		rc = give(o, 0, fn, arg);
 	}
 	return rc;
@@ -357,6 +385,8 @@ in_read(struct hf_reader *hr, void *buf, size_t cap, size_t *n,
 	int rc;
 
 	*n = 0;
+	if (r->m->on_read != NULL)
+		r->m->on_read(r->m->read_arg);
 	if ((rc = call(r->m, MEMOUT_READ, err)) != HF_OK)
 		return rc;
 	if (r->at == r->end)
@@ -459,6 +489,7 @@ static const struct in_ops in_table = {
 	.close = in_close,
 	.fact = in_fact,
 	.facts = log_facts,
+	.list_below = log_below,
 };
 
 struct memout *
@@ -521,6 +552,12 @@ memout_lose(struct memout *m, const char *name, int status)
 	(void)pthread_mutex_unlock(&m->mutex);
 }
 
+size_t
+memout_listed(struct memout *m)
+{
+	return m->listed;
+}
+
 unsigned
 memout_calls(struct memout *m, enum memout_call which)
 {
@@ -537,6 +574,13 @@ memout_on_write(struct memout *m, void (*fn)(void *), void *arg)
 {
 	m->on_write = fn;
 	m->arg = arg;
+}
+
+void
+memout_on_read(struct memout *m, void (*fn)(void *), void *arg)
+{
+	m->on_read = fn;
+	m->read_arg = arg;
 }
 
 size_t

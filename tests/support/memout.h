@@ -43,9 +43,12 @@ void memout_lose(struct memout *, const char *name, int status);
 
 /* How often it was called. */
 unsigned memout_calls(struct memout *, enum memout_call);
+/* How many names the lists of a log have given in all. */
+size_t memout_listed(struct memout *);
 
-/* Called before each write, without a lock: to wait, or to look. */
+/* Called before each write or read, without a lock: to wait, or to look. */
 void memout_on_write(struct memout *, void (*)(void *), void *);
+void memout_on_read(struct memout *, void (*)(void *), void *);
 
 /* Objects that are committed, and writers that were neither committed nor
  * aborted. */

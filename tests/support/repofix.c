@@ -197,7 +197,7 @@ repofix_backup(struct repofix *x, char id[40])
 	struct repo_backup_result res;
 	struct hf_error err = { 0 };
 
-	check(repo_backup(x->repo, &res, &err), &err);
+	check(repo_backup(x->repo, REPO_BACKUP_CONFIGURED, &res, &err), &err);
 	assert_true(res.published);
 	assert_false(res.partial);
 	memcpy(id, res.id, 40);

@@ -9,6 +9,7 @@
 
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -20,9 +21,9 @@
 #include "plugin/loader.h"
 #include "plugin/options.h"
 #include "plugin/store.h"
-#include "support/memout.h"
+#include "support/memlog.h"
 
-static struct plugin *plugin, *engine_plugin_1_1;
+static struct plugin *plugin, *engine_plugin_1_1, *engine_plugin_1_2;
 
 static int
 load(const char *name, struct plugin **p)
@@ -46,7 +47,8 @@ setup(void **state)
 {
 	(void)state;
 	return load("abi-1-0", &plugin) != 0 ||
-		       load("abi-1-1", &engine_plugin_1_1) != 0
+		       load("abi-1-1", &engine_plugin_1_1) != 0 ||
+		       load("abi-1-2", &engine_plugin_1_2) != 0
 		   ? -1
 		   : 0;
 }
@@ -57,6 +59,7 @@ teardown(void **state)
 	(void)state;
 	plugin_close(plugin);
 	plugin_close(engine_plugin_1_1);
+	plugin_close(engine_plugin_1_2);
 	return 0;
 }
 
@@ -139,6 +142,18 @@ nothing_of_1_1_has_moved(void **state)
 	assert_string_equal(symbol_1_1, symbol_now);
 }
 
+static void
+nothing_of_1_2_has_moved(void **state)
+{
+	struct counts c = nothing_has_moved(layout_1_2);
+
+	(void)state;
+	assert_int_equal(c.structs, 12);
+	assert_int_equal(c.fields, 145);
+	assert_int_equal(c.numbers, 50);
+	assert_string_equal(symbol_1_2, symbol_now);
+}
+
 /* A field that the table forgot would be a hole larger than padding. */
 static void
 knows_every_field(const struct layout *l)
@@ -164,6 +179,7 @@ tables_know_every_field(void **state)
 	(void)state;
 	knows_every_field(layout_1_0);
 	knows_every_field(layout_1_1);
+	knows_every_field(layout_1_2);
 	knows_every_field(layout_now);
 }
 
@@ -308,6 +324,8 @@ engine_of_1_1_works_and_keeps_no_log(void **state)
 	assert_int_equal(
 	    engine_log_get(e, "n", "f", in, &err), HF_E_UNSUPPORTED);
 	assert_int_equal(engine_log_ahead(e, "n", in, &err), HF_E_UNSUPPORTED);
+	assert_int_equal(engine_log_behind(e, "f", memout_out(m), in, &err),
+	    HF_E_UNSUPPORTED);
 	assert_int_equal(engine_log_reach(e, &r, in, &err), HF_E_UNSUPPORTED);
 	assert_int_equal(engine_log_spans(e, in, &in, 1, NULL, NULL, &err),
 	    HF_E_UNSUPPORTED);
@@ -319,16 +337,65 @@ engine_of_1_1_works_and_keeps_no_log(void **state)
 	memout_free(m);
 }
 
+static void
+log_of_1_2_works(void **state)
+{
+	char dir[] = "/tmp/hf-abi-XXXXXX", file[64], copy[64], line[32];
+	struct hf_error err = { .status = HF_OK };
+	struct memout *m = memlog_new(), *backup = memout_new();
+	struct hf_request r = { .struct_size = sizeof r,
+		.kind = HF_KIND_FULL,
+		.log = memout_in(m),
+		.log_command = "get" };
+	struct engine *e;
+	FILE *f;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(file, sizeof file, "%s/0001", dir);
+	(void)snprintf(copy, sizeof copy, "%s/copy", dir);
+	assert_non_null(f = fopen(file, "w"));
+	(void)fputs("committed", f);
+	assert_int_equal(fclose(f), 0);
+
+	assert_int_equal(
+	    engine_open(engine_plugin_1_2, NULL, NULL, &e, &err), HF_OK);
+	assert_int_equal(engine_log_kinds(e), HF_LOG_PUSH);
+	assert_int_equal(engine_backup(e, &r, memout_out(backup), &err), HF_OK);
+	assert_int_equal(
+	    engine_log_push(e, file, memout_out(m), memout_in(m), &err), HF_OK);
+	assert_true(memlog_has(m, "0001"));
+	assert_int_equal(
+	    engine_log_get(e, "0001", copy, memout_in(m), &err), HF_OK);
+	assert_non_null(f = fopen(copy, "r"));
+	assert_non_null(fgets(line, sizeof line, f));
+	(void)fclose(f);
+	assert_string_equal(line, "committed");
+	assert_int_equal(
+	    engine_log_get(e, "0002", copy, memout_in(m), &err), HF_E_NOTFOUND);
+	assert_int_equal(
+	    engine_log_behind(e, file, memout_out(m), memout_in(m), &err),
+	    HF_E_UNSUPPORTED);
+	engine_close(e);
+	memout_free(m);
+	memout_free(backup);
+	assert_int_equal(unlink(file), 0);
+	assert_int_equal(unlink(copy), 0);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_of_1_0_has_moved),
 		cmocka_unit_test(nothing_of_1_1_has_moved),
+		cmocka_unit_test(nothing_of_1_2_has_moved),
 		cmocka_unit_test(tables_know_every_field),
 		cmocka_unit_test(store_of_1_0_works),
 		cmocka_unit_test(filter_of_1_0_works),
 		cmocka_unit_test(engine_of_1_1_works_and_keeps_no_log),
+		cmocka_unit_test(log_of_1_2_works),
 	};
 
 	return cmocka_run_group_tests_name("abi", tests, setup, teardown);

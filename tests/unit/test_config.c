@@ -720,6 +720,50 @@ what_cannot_be_acted_on_yet_is_checked_all_the_same(void **state)
 }
 
 static void
+increments_are_made_only_where_they_are_asked_for(void **state)
+{
+	static const struct {
+		const char *body, *path, *text;
+	} cases[] = {
+		{ OK "\"incremental\": true", P "incremental", "an object" },
+		{ OK "\"incremental\": {\"full_every\": \"0s\"}",
+		    P "incremental.full_every", "from 1s" },
+		{ OK "\"incremental\": {\"full_every\": 7}",
+		    P "incremental.full_every", "duration" },
+		{ OK "\"incremental\": {\"max_chain\": 0}",
+		    P "incremental.max_chain", "from 1" },
+		{ OK "\"incremental\": {\"max_chain\": 1001}",
+		    P "incremental.max_chain", "1000" },
+		{ OK "\"incremental\": {\"chain\": 3}", P "incremental.chain",
+		    "unknown key" },
+	};
+	struct config *c = load_pipeline(OK "\"rto\": \"1h\"", HF_OK);
+
+	(void)state;
+	assert_false(c->pipelines[0].incremental.on);
+	config_free(c);
+	c = load_pipeline(OK "\"incremental\": {}", HF_OK);
+	assert_int_equal(c->nproblems, 0);
+	assert_true(c->pipelines[0].incremental.on);
+	assert_int_equal(
+	    c->pipelines[0].incremental.full_every_ms, 7 * 86400000LL);
+	assert_int_equal(c->pipelines[0].incremental.max_chain, 30);
+	config_free(c);
+	c = load_pipeline(OK "\"incremental\": {\"full_every\": \"1d\", "
+			     "\"max_chain\": 5}",
+	    HF_OK);
+	assert_int_equal(c->pipelines[0].incremental.full_every_ms, 86400000LL);
+	assert_int_equal(c->pipelines[0].incremental.max_chain, 5);
+	config_free(c);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		c = load_pipeline(cases[i].body, HF_E_INVALID);
+		(void)find(c, cases[i].path, cases[i].text);
+		assert_int_equal(c->nproblems, 1);
+		config_free(c);
+	}
+}
+
+static void
 a_schedule_that_does_not_run_is_warned_of_once(void **state)
 {
 	struct config *c =
@@ -1250,6 +1294,8 @@ main(void)
 		    an_unknown_key_names_line_column_and_nearest_name),
 		cmocka_unit_test(every_kind_of_value_is_checked),
 		cmocka_unit_test(the_top_level_is_checked),
+		cmocka_unit_test(
+		    increments_are_made_only_where_they_are_asked_for),
 		cmocka_unit_test(
 		    what_cannot_be_acted_on_yet_is_checked_all_the_same),
 		cmocka_unit_test(

@@ -20,12 +20,6 @@
 #include "support/copykit.h"
 
 static void
-set_parent(json_t *doc, const char *parent)
-{
-	(void)json_object_set_new(doc, "parent", json_string(parent));
-}
-
-static void
 set_raw_hash(json_t *doc, const char *hash)
 {
 	json_t *source = json_array_get(json_object_get(doc, "sources"), 0);
@@ -310,10 +304,9 @@ parents_are_copied_first(void **state)
 	for (int i = 0; i < 3; i++) {
 		copykit_backup_without_b(
 		    FROM(SMALL) TO_TWO GZ NO_VERIFY, ids[i]);
-		(void)sleep(1);
 	}
-	copykit_edit_manifest(0, ids[1], set_parent, ids[0]);
-	copykit_edit_manifest(0, ids[2], set_parent, ids[1]);
+	copykit_edit_manifest(0, ids[1], copykit_set_parent, ids[0]);
+	copykit_edit_manifest(0, ids[2], copykit_set_parent, ids[1]);
 	copykit_must(copykit_copy_id(ids[2], &err), &err);
 	assert_int_equal(copykit_ntold, 3);
 	for (size_t i = 0; i < 3; i++)
@@ -331,7 +324,7 @@ a_child_is_not_copied_without_its_parent(void **state)
 	for (int i = 0; i < 2; i++)
 		copykit_backup_without_b(
 		    FROM(SMALL) TO_TWO GZ NO_VERIFY, ids[i]);
-	copykit_edit_manifest(0, ids[1], set_parent, ids[0]);
+	copykit_edit_manifest(0, ids[1], copykit_set_parent, ids[0]);
 	copykit_flip_middle(repofix_find(&copykit_fix,
 	    repofix_path(&copykit_fix, "a/shop/data/%s", ids[0]) +
 		strlen(copykit_fix.dir) + 1,
@@ -342,7 +335,7 @@ a_child_is_not_copied_without_its_parent(void **state)
 	assert_false(copykit_told[1].damaged);
 	assert_int_equal(copykit_all_whole("b"), 0);
 	/* A ring of parents comes to an end. */
-	copykit_edit_manifest(0, ids[0], set_parent, ids[1]);
+	copykit_edit_manifest(0, ids[0], copykit_set_parent, ids[1]);
 	assert_int_not_equal(copykit_copy(&err), HF_OK);
 	assert_int_equal(copykit_all_whole("b"), 0);
 }
@@ -376,7 +369,9 @@ a_copy_waits_for_nobody_and_nobody_for_a_copy(void **state)
 	    lease_acquire(copykit_fix.repo->sinks[1].store, "b", "shop",
 		"20261121T000000Z-00000002", "copy", &lease, &err),
 	    &err);
-	copykit_must(repo_backup(copykit_fix.repo, &res, &err), &err);
+	copykit_must(
+	    repo_backup(copykit_fix.repo, REPO_BACKUP_CONFIGURED, &res, &err),
+	    &err);
 	assert_true(res.published && res.partial);
 	assert_true(res.sinks[0].ok);
 	assert_int_equal(res.sinks[1].why.status, HF_E_EXISTS);
@@ -384,7 +379,9 @@ a_copy_waits_for_nobody_and_nobody_for_a_copy(void **state)
 	repo_backup_result_clear(&res);
 	lease_release(lease);
 	/* And the run after makes up for both. */
-	copykit_must(repo_backup(copykit_fix.repo, &res, &err), &err);
+	copykit_must(
+	    repo_backup(copykit_fix.repo, REPO_BACKUP_CONFIGURED, &res, &err),
+	    &err);
 	assert_false(res.partial);
 	assert_int_equal(res.ncompleted, 2);
 	repo_backup_result_clear(&res);

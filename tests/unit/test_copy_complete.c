@@ -27,7 +27,9 @@ backup(struct repo_backup_result *res)
 {
 	struct hf_error err = { 0 };
 
-	copykit_must(repo_backup(copykit_fix.repo, res, &err), &err);
+	copykit_must(
+	    repo_backup(copykit_fix.repo, REPO_BACKUP_CONFIGURED, res, &err),
+	    &err);
 }
 
 static void
@@ -73,7 +75,9 @@ a_run_whose_source_fails_completes_all_the_same(void **state)
 	copykit_backup_without_b(FROM(SMALL) TO_TWO GZ, id);
 	repofix_open(&copykit_fix, COPYKIT_SINKS,
 	    FROM(SMALL ",\"fail_at\":1") TO_TWO GZ);
-	assert_int_not_equal(repo_backup(copykit_fix.repo, &res, &err), HF_OK);
+	assert_int_not_equal(
+	    repo_backup(copykit_fix.repo, REPO_BACKUP_CONFIGURED, &res, &err),
+	    HF_OK);
 	assert_false(res.published);
 	assert_int_equal(res.ncompleted, 1);
 	assert_string_equal(res.completed[0].id, id);

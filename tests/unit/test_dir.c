@@ -29,7 +29,7 @@ static void
 an_object_is_private_whole_and_described(void **state)
 {
 	struct hf_error err = { 0 };
-	struct store *s = open_store();
+	struct store *s = open_at(root);
 	struct store_put *p = NULL;
 	struct hf_object out = { .struct_size = sizeof out }, o = out;
 	struct stat st;

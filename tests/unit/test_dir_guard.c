@@ -262,6 +262,28 @@ a_read_only_disk_can_be_read(void **state)
 
 /* ---- opening ---- */
 
+/* Nothing can be said of it, and nobody made it. */
+static void
+expect_no_place(struct store *s)
+{
+	struct hf_object o = { .struct_size = sizeof o };
+	struct store_keys keys = { 0 };
+	struct store_get *g = NULL;
+	struct hf_error err = { 0 };
+	int64_t now;
+
+	assert_int_equal(store_list_all(s, "", &keys, &err), HF_E_NOTFOUND);
+	assert_non_null(strstr(err.cause, "is not there"));
+	assert_non_null(strstr(error_get(&err, "hint"), "mounted"));
+	assert_int_equal(store_list_all(s, "a/", &keys, &err), HF_E_NOTFOUND);
+	assert_int_equal(
+	    store_get(s, "a", 0, UINT64_MAX, &g, &err), HF_E_NOTFOUND);
+	assert_int_equal(store_stat(s, "a", &o, &err), HF_E_NOTFOUND);
+	must(store_remove(s, "a", &err), &err);
+	assert_int_equal(store_clock(s, &now, &err), HF_E_NOTFOUND);
+	assert_non_null(strstr(err.cause, "is not there"));
+}
+
 static void
 only_the_last_folder_of_the_path_is_made(void **state)
 {
@@ -281,7 +303,33 @@ only_the_last_folder_of_the_path_is_made(void **state)
 	assert_int_equal(try_open(path, "0", &s, &err), HF_E_INVALID);
 	(void)snprintf(path, sizeof path, "%s/dangling", scratch);
 	assert_int_equal(symlink("/nowhere/at/all", path), 0);
-	assert_int_equal(try_open(path, "0", &s, &err), HF_E_NOTFOUND);
+	s = open_at(path);
+	expect_no_place(s);
+	assert_int_equal(store_put_all(s, "a", 0, "x", 1, &err), HF_E_NOTFOUND);
+	store_close(s);
+}
+
+static void
+missing_folder_is_made_by_the_first_put_and_never_looks_empty(void **state)
+{
+	struct findings all = { 0 };
+	struct hf_error err = { 0 };
+	struct store *s = open_at(root), *other = open_at(root);
+
+	(void)state;
+	expect_no_place(s);
+	must(store_check(s, note_finding, &all, &err), &err);
+	assert_string_equal(all.failed, "");
+	assert_int_equal(all.warn, 1);
+	assert_int_equal(all.n, 6);
+	assert_int_equal(count_names(scratch), 0);
+	put(s, "a/b", "text");
+	/* whoever opened it before finds it as well */
+	assert_holds(other, "a/b", "text");
+	assert_lists(other, "", "a/b");
+	store_close(other);
+	store_close(s);
+	assert_int_equal(count_names(scratch), 1);
 }
 
 static void
@@ -371,6 +419,8 @@ main(void)
 		CASE(a_full_disk_is_a_clear_error_and_harms_nothing),
 		CASE(a_read_only_disk_can_be_read),
 		CASE(only_the_last_folder_of_the_path_is_made),
+		CASE(
+		    missing_folder_is_made_by_the_first_put_and_never_looks_empty),
 		CASE(leftovers_of_the_dead_are_removed_and_the_living_are_not),
 		CASE(the_check_passes_and_leaves_nothing),
 	};

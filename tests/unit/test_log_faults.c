@@ -257,9 +257,84 @@ new_sink_that_lacks_everything_can_say_so(void **state)
 	(void)state;
 	logfix_open(&l, REPOFIX_ONE, LOGFIX_ONE);
 	assert_int_equal(logfix_push_text(&l, "s1", "one"), HF_OK);
+	assert_int_equal(mkdir(repofix_path(&l.x, "b"), 0700), 0);
 	logfix_open(&l, REPOFIX_TWO, "\"to\":[\"b\",\"a\"]");
 	assert_int_equal(logfix_get_text(&l, "s1", "one"), HF_OK);
 	assert_int_equal(logfix_get_text(&l, "s2", ""), HF_E_NOTFOUND);
+}
+
+/* A host that has never seen the sinks, on which one is not mounted: reading
+ * must neither believe its empty folder nor make one. */
+static void
+unmounted_sink_that_alone_may_have_it_is_never_not_found(void **state)
+{
+	(void)state;
+	logfix_open(&l, REPOFIX_TWO, LOGFIX_TWO LOGFIX_ANY);
+	assert_int_equal(logfix_push_text(&l, "s1", "one"), HF_OK);
+	assert_int_equal(unlink(logfix_file(&l, "a", "s1.json")), 0);
+	assert_int_equal(logfix_get_text(&l, "s1", "one"), HF_OK);
+	logfix_close(&l);
+	assert_int_equal(rename(repofix_path(&l.x, "state"),
+			     repofix_path(&l.x, "another host's")),
+	    0);
+	assert_int_equal(
+	    rename(repofix_path(&l.x, "b"), repofix_path(&l.x, "disk")), 0);
+	for (int there = 0; there < 2; there++) {
+		if (there == 1)
+			assert_int_equal(
+			    mkdir(repofix_path(&l.x, "b"), 0700), 0);
+		logfix_open(&l, REPOFIX_TWO, LOGFIX_TWO LOGFIX_ANY);
+		assert_int_equal(logfix_get_text(&l, "s1", "one"), HF_E_IO);
+		assert_int_equal(H->log_facts(repo_log_in(l.log), "s1",
+				     note_lsn, NULL, &l.err),
+		    HF_E_IO);
+		assert_non_null(strstr(error_get(&l.err, "hint"), "mounted"));
+		assert_int_equal(
+		    repofix_exists(repofix_path(&l.x, "b")), there);
+		logfix_close(&l);
+	}
+	assert_int_equal(rmdir(repofix_path(&l.x, "b")), 0);
+	assert_int_equal(
+	    rename(repofix_path(&l.x, "disk"), repofix_path(&l.x, "b")), 0);
+	logfix_open(&l, REPOFIX_TWO, LOGFIX_TWO LOGFIX_ANY);
+	assert_int_equal(logfix_get_text(&l, "s1", "one"), HF_OK);
+	assert_int_equal(logfix_get_text(&l, "s2", ""), HF_E_NOTFOUND);
+}
+
+/* The first "run" of a pipeline that was never backed up lists its log before
+ * it writes to it. */
+static void
+new_sink_is_prepared_for_who_lists_and_writes(void **state)
+{
+	(void)state;
+	logfix_open(&l, REPOFIX_TWO, LOGFIX_TWO LOGFIX_GZ);
+	repo_log_prepare(l.log);
+	assert_string_equal(logfix_names(&l), "");
+	assert_true(repofix_exists(repofix_path(&l.x, "b/repo.json")));
+	/* But not one that is away. */
+	logfix_close(&l);
+	assert_int_equal(
+	    rename(repofix_path(&l.x, "b"), repofix_path(&l.x, "disk")), 0);
+	logfix_open(&l, REPOFIX_TWO, LOGFIX_TWO LOGFIX_GZ);
+	repo_log_prepare(l.log);
+	assert_false(repofix_exists(repofix_path(&l.x, "b")));
+}
+
+/* Mounted while it is open: what was missing is found. */
+static void
+disk_that_is_mounted_later_is_read(void **state)
+{
+	(void)state;
+	logfix_open(&l, REPOFIX_ONE, LOGFIX_ONE);
+	assert_int_equal(logfix_push_text(&l, "s1", "one"), HF_OK);
+	logfix_close(&l);
+	assert_int_equal(
+	    rename(repofix_path(&l.x, "a"), repofix_path(&l.x, "disk")), 0);
+	logfix_open(&l, REPOFIX_ONE, LOGFIX_ONE);
+	assert_int_equal(logfix_get_text(&l, "s1", "one"), HF_E_IO);
+	assert_int_equal(
+	    rename(repofix_path(&l.x, "disk"), repofix_path(&l.x, "a")), 0);
+	assert_int_equal(logfix_get_text(&l, "s1", "one"), HF_OK);
 }
 
 static void
@@ -600,6 +675,9 @@ main(void)
 		T(unreachable_is_never_not_found),
 		T(disk_that_is_not_mounted_is_never_not_found),
 		T(new_sink_that_lacks_everything_can_say_so),
+		T(unmounted_sink_that_alone_may_have_it_is_never_not_found),
+		T(new_sink_is_prepared_for_who_lists_and_writes),
+		T(disk_that_is_mounted_later_is_read),
 		T(missing_filter_is_never_not_found),
 		T(damaged_copy_is_read_from_the_other_sink),
 		T(damage_in_all_sinks_is_named),

@@ -116,9 +116,77 @@ newer_formats_and_unknown_features_are_refused(void **state)
 	json_object_set_new(json, "format", json_integer(1));
 	json_object_set_new(json, "features", json_pack("[s]", "zpatch"));
 	assert_int_equal(status_of(json), HF_E_UNSUPPORTED);
+	json_object_set_new(
+	    json, "features", json_pack("[s,s]", "incremental", "zpatch"));
+	assert_int_equal(status_of(json), HF_E_UNSUPPORTED);
+	json_object_set_new(json, "features", json_pack("[i]", 1));
+	assert_int_equal(status_of(json), HF_E_UNSUPPORTED);
 	json_object_set_new(json, "format", json_string("1"));
 	assert_int_equal(status_of(json), HF_E_CORRUPT);
 	json_decref(json);
+}
+
+#define OLDER "20261121T021459Z-ffffffff"
+
+static void
+set(json_t *object, const char *name, const char *value)
+{
+	if (value == NULL)
+		(void)json_object_del(object, name);
+	else
+		(void)json_object_set_new(object, name, json_string(value));
+}
+
+/* Without its parent, or with one too many, something else would be restored
+ * than was backed up. */
+static void
+kind_and_parent_must_agree(void **state)
+{
+	static const struct {
+		const char *kind, *parent, *source;
+		int status;
+	} cases[] = {
+		{ "incremental", OLDER, "incremental", HF_OK },
+		{ "full", NULL, NULL, HF_OK },
+		{ "incremental", NULL, "incremental", HF_E_CORRUPT },
+		{ "incremental", OLDER, NULL, HF_E_CORRUPT },
+		{ "full", OLDER, NULL, HF_E_CORRUPT },
+		{ "full", NULL, "incremental", HF_E_CORRUPT },
+		{ "full", OLDER, "incremental", HF_E_CORRUPT },
+		{ "incremental", OLDER, "full", HF_E_CORRUPT },
+		{ "partial", NULL, NULL, HF_E_CORRUPT },
+		/* A ring needs a parent that is not older. */
+		{ "incremental", ID, "incremental", HF_E_CORRUPT },
+		{ "incremental", "20261121T021501Z-00000000", "incremental",
+		    HF_E_CORRUPT },
+		{ "incremental", "../x", "incremental", HF_E_CORRUPT },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		json_t *json = parse(), *out = NULL;
+		struct manifest *m = NULL;
+		struct hf_error err = { 0 };
+
+		set(json, "kind", cases[i].kind);
+		set(json, "parent", cases[i].parent);
+		set(json_array_get(json_object_get(json, "sources"), 0), "kind",
+		    cases[i].source);
+		assert_int_equal(
+		    manifest_from_json(json, &m, &err), cases[i].status);
+		if (m != NULL) {
+			assert_int_equal(
+			    manifest_to_json(m, &out, NULL), HF_OK);
+			/* Who does not know what it means must not guess. */
+			assert_int_equal(
+			    json_array_size(json_object_get(out, "features")),
+			    cases[i].parent == NULL ? 0 : 1);
+			assert_int_equal(status_of(out), HF_OK);
+		}
+		manifest_free(m);
+		json_decref(out);
+		json_decref(json);
+	}
 }
 
 static void
@@ -234,6 +302,9 @@ ids_sort_by_time_and_tell_it(void **state)
 	assert_int_equal(manifest_id_time(a), 1795227300000);
 	manifest_new_id(1795227301000, b);
 	assert_true(strcmp(a, b) < 0);
+	/* In one second too: what builds on another sorts behind it. */
+	manifest_new_id(1795227301001, a);
+	assert_true(strcmp(b, a) < 0);
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		assert_false(manifest_valid_id(bad[i]));
 		assert_int_equal(manifest_id_time(bad[i]), -1);
@@ -284,6 +355,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_written_reads_the_same),
+		cmocka_unit_test(kind_and_parent_must_agree),
 		cmocka_unit_test(
 		    newer_formats_and_unknown_features_are_refused),
 		cmocka_unit_test(keys_outside_the_backup_are_refused),

@@ -309,12 +309,6 @@ a_copy_with_a_damaged_manifest_stays(void **state)
 }
 
 static void
-set_parent(json_t *doc, const char *parent)
-{
-	(void)json_object_set_new(doc, "parent", json_string(parent));
-}
-
-static void
 what_a_kept_one_builds_on_stays(void **state)
 {
 	char ids[3][40];
@@ -322,7 +316,7 @@ what_a_kept_one_builds_on_stays(void **state)
 	(void)state;
 	backups(3, ids, TWO LAST_ONE);
 	for (size_t sink = 0; sink < 2; sink++)
-		copykit_edit_manifest(sink, ids[2], set_parent, ids[0]);
+		copykit_edit_manifest(sink, ids[2], copykit_set_parent, ids[0]);
 	prune_well();
 	expect("K-K");
 	assert_string_equal(res.backups[0].rule.why, "needed by a later one");
@@ -396,7 +390,8 @@ reports_of_backups_that_are_there_stay(void **state)
 	assert_non_null(repofix_find(x, "b/shop/reports", ids[2]));
 	/* That of this run is young. */
 	assert_non_null(repofix_find(x, "b/shop/reports", "-prune-"));
-	copykit_must(repo_backup(x->repo, &done, &err), &err);
+	copykit_must(
+	    repo_backup(x->repo, REPO_BACKUP_CONFIGURED, &done, &err), &err);
 	assert_int_equal(done.ncompleted, 0);
 	repo_backup_result_clear(&done);
 	copykit_state_of(ids[1], 1, REPO_COPY_ABSENT);

@@ -306,7 +306,8 @@ a_failed_engine_publishes_and_leaves_nothing(void **state)
 
 	(void)state;
 	repofix_open(&x, REPOFIX_TWO, FROM(THREE ",\"fail_at\":3") TO_TWO GZ);
-	assert_int_equal(repo_backup(x.repo, &res, &err), HF_E_IO);
+	assert_int_equal(
+	    repo_backup(x.repo, REPO_BACKUP_CONFIGURED, &res, &err), HF_E_IO);
 	assert_false(res.published);
 	assert_non_null(strstr(err.cause, "failed as asked"));
 	repo_backup_result_clear(&res);
@@ -331,7 +332,7 @@ killed_run(const char *sinks, const char *pipeline)
 	assert_true(pid >= 0);
 	if (pid == 0) {
 		repofix_open(&x, sinks, pipeline);
-		(void)repo_backup(x.repo, &res, NULL);
+		(void)repo_backup(x.repo, REPO_BACKUP_CONFIGURED, &res, NULL);
 		_exit(0);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -567,6 +568,10 @@ an_empty_repository_has_nothing_to_choose(void **state)
 
 	(void)state;
 	repofix_open(&x, REPOFIX_ONE, FROM(SMALL) TO_ONE);
+	/* Not "no backups": its folder may be a disk's. */
+	assert_int_equal(repo_list(x.repo, &c, &err), HF_E_NOTFOUND);
+	assert_non_null(strstr(error_get(&err, "hint"), "mounted"));
+	assert_int_equal(mkdir(repofix_path(&x, "a"), 0700), 0);
 	list(&c);
 	assert_int_equal(c.n, 0);
 	assert_int_equal(repo_pick(&c, "latest", 0, &e, &err), HF_E_NOTFOUND);
@@ -722,6 +727,11 @@ an_absent_copy_is_told_and_no_failure(void **state)
 	repofix_open(&x, REPOFIX_ONE, FROM(SMALL) TO_ONE);
 	repofix_backup(&x, id);
 	repofix_open(&x, REPOFIX_TWO, FROM(SMALL) TO_TWO);
+	list(&c);
+	assert_int_equal(c.entries[0].copies[1].state, REPO_COPY_UNREACHABLE);
+	repo_catalog_clear(&c);
+	assert_false(repofix_exists(repofix_path(&x, "b")));
+	assert_int_equal(mkdir(repofix_path(&x, "b"), 0700), 0);
 	list(&c);
 	assert_int_equal(c.entries[0].copies[1].state, REPO_COPY_ABSENT);
 	must(repo_verify(x.repo, pick(&c, id), NULL, false, &res, &err), &err);

@@ -90,7 +90,7 @@ a_sink_that_cannot_be_used_makes_it_partial(void **state)
 	/* A file stands where the folder should be. */
 	must(file_write(repofix_path(&x, "b"), "x", 1, &err), &err);
 	repofix_open(&x, REPOFIX_TWO, FROM(THREE) TO_TWO GZ);
-	must(repo_backup(x.repo, &res, &err), &err);
+	must(repo_backup(x.repo, REPO_BACKUP_CONFIGURED, &res, &err), &err);
 	assert_true(res.published);
 	assert_true(res.partial);
 	assert_true(res.sinks[0].ok);
@@ -109,7 +109,7 @@ a_sink_that_cannot_be_used_makes_it_partial(void **state)
 	/* With one being enough it is not partial. */
 	repofix_open(
 	    &x, REPOFIX_TWO, FROM(THREE) TO_TWO GZ ",\"require\":\"any\"");
-	must(repo_backup(x.repo, &res, &err), &err);
+	must(repo_backup(x.repo, REPO_BACKUP_CONFIGURED, &res, &err), &err);
 	assert_true(res.published);
 	assert_false(res.partial);
 	repo_backup_result_clear(&res);
@@ -126,7 +126,8 @@ without_any_sink_there_is_no_backup(void **state)
 	must(file_write(repofix_path(&x, "a"), "x", 1, &err), &err);
 	must(file_write(repofix_path(&x, "b"), "x", 1, &err), &err);
 	repofix_open(&x, REPOFIX_TWO, FROM(THREE) TO_TWO GZ);
-	assert_int_not_equal(repo_backup(x.repo, &res, &err), HF_OK);
+	assert_int_not_equal(
+	    repo_backup(x.repo, REPO_BACKUP_CONFIGURED, &res, &err), HF_OK);
 	assert_false(res.published);
 	assert_int_equal(err.status, res.sinks[0].why.status);
 	repo_backup_result_clear(&res);
@@ -147,7 +148,7 @@ a_sink_that_hangs_is_left_behind(void **state)
 	    "\"1s\"}}",
 	    FROM(SMALL) TO_TWO GZ);
 	assert_false(repo_stuck(x.repo));
-	must(repo_backup(x.repo, &res, &err), &err);
+	must(repo_backup(x.repo, REPO_BACKUP_CONFIGURED, &res, &err), &err);
 	assert_true(res.published && res.partial && res.verified);
 	assert_true(res.sinks[0].ok);
 	assert_false(res.sinks[1].ok);
@@ -155,7 +156,7 @@ a_sink_that_hangs_is_left_behind(void **state)
 	repo_backup_result_clear(&res);
 	assert_true(repo_stuck(x.repo));
 	/* Nor does anything that comes after. */
-	must(repo_backup(x.repo, &res, &err), &err);
+	must(repo_backup(x.repo, REPO_BACKUP_CONFIGURED, &res, &err), &err);
 	assert_true(res.published && res.partial);
 	repo_backup_result_clear(&res);
 	x.stuck = true;
@@ -319,7 +320,7 @@ one_fault(int n, bool after, bool dead, const char *pipeline)
 	(void)snprintf(sinks, sizeof sinks, FAULTY_FMT, n,
 	    after ? "true" : "false", dead ? "true" : "false");
 	repofix_open(&x, sinks, pipeline);
-	(void)repo_backup(x.repo, &res, &err);
+	(void)repo_backup(x.repo, REPO_BACKUP_CONFIGURED, &res, &err);
 	published = res.published;
 	if (!published)
 		assert_int_not_equal(err.status, HF_OK);
@@ -385,7 +386,9 @@ a_repeated_put_finds_that_it_was_there_before(void **state)
 			struct hf_error err = { 0 };
 
 			assert_int_equal(
-			    repo_backup(x.repo, &res, &err), HF_E_TRANSIENT);
+			    repo_backup(
+				x.repo, REPO_BACKUP_CONFIGURED, &res, &err),
+			    HF_E_TRANSIENT);
 			assert_false(res.published);
 			repo_backup_result_clear(&res);
 			assert_int_equal(all_are_whole(), 0);
@@ -427,7 +430,8 @@ a_manifest_whose_put_failed_is_taken_back(void **state)
 	    "{\"a\":{\"type\":\"teststore\",\"path\":\"%D/a\",\"after\":true,"
 	    "\"fail_key\":\"catalog/\"}}",
 	    UNVERIFIED);
-	assert_int_equal(repo_backup(x.repo, &res, &err), HF_E_IO);
+	assert_int_equal(
+	    repo_backup(x.repo, REPO_BACKUP_CONFIGURED, &res, &err), HF_E_IO);
 	assert_false(res.published);
 	repo_backup_result_clear(&res);
 	/* Taken back, and only then its data. */
@@ -462,7 +466,8 @@ a_dying_sink_does_not_harm_the_other(void **state)
 		(void)snprintf(sinks, sizeof sinks, fmt, n);
 		repofix_open(
 		    &x, sinks, FROM(SMALL) TO_TWO GZ ",\"verify\":\"none\"");
-		must(repo_backup(x.repo, &res, &err), &err);
+		must(repo_backup(x.repo, REPO_BACKUP_CONFIGURED, &res, &err),
+		    &err);
 		assert_true(res.published && res.sinks[0].ok);
 		assert_true(res.partial == !res.sinks[1].ok);
 		repo_backup_result_clear(&res);
@@ -484,7 +489,7 @@ run(void *arg)
 {
 	struct running *r = arg;
 
-	r->rc = repo_backup(x.repo, &r->res, &r->err);
+	r->rc = repo_backup(x.repo, REPO_BACKUP_CONFIGURED, &r->res, &r->err);
 	return NULL;
 }
 
@@ -520,7 +525,9 @@ the_second_of_two_runs_is_told_who_holds_it(void **state)
 	begin(&first, REPOFIX_ONE);
 	env = x.repo->env;
 	must(repo_open(&env, x.repo->pipeline, &second, &err), &err);
-	assert_int_equal(repo_backup(second, &res, &err), HF_E_EXISTS);
+	assert_int_equal(
+	    repo_backup(second, REPO_BACKUP_CONFIGURED, &res, &err),
+	    HF_E_EXISTS);
 	assert_false(res.published);
 	assert_non_null(strstr(err.cause, "locked"));
 	assert_non_null(strstr(err.cause, "process"));
@@ -622,7 +629,9 @@ a_newer_repository_is_refused(void **state)
 	must(doc_put(x.repo->sinks[0].store, "repo.json", 0, doc, &err), &err);
 	json_decref(doc);
 	assert_int_equal(repo_list(x.repo, &c, &err), HF_E_UNSUPPORTED);
-	assert_int_equal(repo_backup(x.repo, &res, &err), HF_E_UNSUPPORTED);
+	assert_int_equal(
+	    repo_backup(x.repo, REPO_BACKUP_CONFIGURED, &res, &err),
+	    HF_E_UNSUPPORTED);
 	assert_non_null(strstr(err.cause, "format 2"));
 	repo_backup_result_clear(&res);
 }
@@ -665,8 +674,9 @@ the_doctor_asks_everybody(void **state)
 	assert_non_null(strstr(x.findings, "filter gz|0|round trip|"));
 	assert_non_null(strstr(x.findings, "sink a|0|"));
 	assert_non_null(strstr(x.findings, "sink b|0|"));
-	assert_int_equal(
-	    rename(repofix_path(&x, "b"), repofix_path(&x, "old")), 0);
+	/* Asking makes nothing. */
+	assert_non_null(strstr(x.findings, "sink b|1|folder|"));
+	assert_false(repofix_exists(repofix_path(&x, "b")));
 	must(file_write(repofix_path(&x, "b"), "x", 1, &err), &err);
 	repofix_open(&x, REPOFIX_TWO, FROM(SMALL ",\"sick\":true") TO_TWO);
 	x.findings[0] = '\0';

@@ -125,6 +125,9 @@ static const struct {
 	{ true, PIPE(", \"schedule\": {\"cron\": \"*/5 1-3 * jan Sun\"}") },
 	{ true, PIPE(", \"schedule\": {\"every\": \"1h\", \"retries\": 3}") },
 	{ true, PIPE(", \"retention\": {\"last\": 0, \"within\": \"30d\"}") },
+	{ true, PIPE(", \"incremental\": {}") },
+	{ true, PIPE(", \"incremental\": {\"full_every\": \"1d\", "
+		     "\"max_chain\": 1000}") },
 	{ true, PIPE(", \"drill\": {\"cron\": \"@daily\", \"assert\": "
 		     "[{\"sql\": \"x\", \"min\": 1.5, \"equals\": true}]}") },
 	{ true, PIPE(", \"hooks\": {\"before\": {\"run\": [\"a\", \"b\"], "
@@ -170,6 +173,7 @@ static const struct {
 	{ false, PIPE(", \"schedule\": {\"cron\": \"@daily\", \"every\": "
 		      "\"1h\"}") },
 	{ false, PIPE(", \"retention\": {\"min_keep\": 0}") },
+	{ false, PIPE(", \"incremental\": {\"max_chain\": 0}") },
 	{ false, PIPE(", \"drill\": {\"assert\": [{\"sql\": \"x\"}]}") },
 	{ false, PIPE(", \"drill\": {\"assert\": [{\"min\": 1}]}") },
 	{ false, PIPE(", \"hooks\": {\"before\": {\"run\": []}}") },

@@ -27,7 +27,7 @@ extern "C" {
 #endif
 
 #define HF_ABI_MAJOR 1 /* differs: the plugin is refused */
-#define HF_ABI_MINOR 2 /* counts appended fields */
+#define HF_ABI_MINOR 3 /* counts appended fields */
 
 #if defined(__GNUC__)
 #define HF_EXPORT __attribute__((visibility("default")))
@@ -203,7 +203,8 @@ struct hf_host {
 	 *              what arrives meanwhile may be missing
 	 *   in_open    HF_E_NOTFOUND: no sink has it (all could be asked);
 	 *              a damaged copy is read from another sink if it can be
-	 * Any number of threads may use one log at once. */
+	 * Any number of threads may use one log at once.  A backup is shown
+	 * of it what every sink has that must; all others, what any has. */
 
 	/* A fact of the object that this writer makes; before out_commit. */
 	int (*writer_fact)(struct hf_writer *, const char *key,
@@ -225,6 +226,13 @@ struct hf_host {
 	int (*spool_open)(const char *folder, struct hf_out **, struct hf_in **,
 	    struct hf_error *);
 	void (*spool_close)(struct hf_out *); /* NULL is a no-op */
+
+	/* ---- since 1.3 ---- */
+
+	/* As in_list, but only the names that begin with prefix: of a long log
+	 * no more than that is asked for. */
+	int (*log_list)(struct hf_in *log, const char *prefix, hf_list_fn *,
+	    void *arg, struct hf_error *);
 };
 
 /* ---- configuration: declared, so the core parses, checks and explains ---- */
@@ -254,8 +262,12 @@ struct hf_option {
 
 /* ---- engine: one database product ---- */
 #define HF_KIND_FULL (1u << 0)
-#define HF_KIND_INCR (1u << 1) /* needs request.parent */
-#define HF_KIND_LOG (1u << 2)  /* runs until cancelled, then HF_OK */
+/* What has changed since request.parent (itself full or incremental; its facts
+ * and objects can be read).  HF_E_UNSUPPORTED before the first out_begin: it
+ * cannot be done on that parent now, the error says why, and the core asks for
+ * HF_KIND_FULL instead.  Restored from itself and all that it builds on. */
+#define HF_KIND_INCR (1u << 1)
+#define HF_KIND_LOG (1u << 2) /* runs until cancelled, then HF_OK */
 
 #define HF_RESTORE_IN_PLACE (1u << 0) /* replace, after a safety copy */
 #define HF_RESTORE_FORCE (1u << 1)    /* even while others use the target */
@@ -281,6 +293,8 @@ struct hf_request {
 #define HF_LOG_FOLLOW \
 	(1u << 0)             /* backup(HF_KIND_LOG), while the service runs */
 #define HF_LOG_PUSH (1u << 1) /* the database hands files to log_push */
+/* What log_push tells the host (result) when other files wait. */
+#define HF_LOG_WAITING "log_waiting"
 
 /* A stretch of time that backups and log make up: any moment of it can be
  * restored. */
@@ -290,6 +304,13 @@ struct hf_span {
 	const char *first, *last; /* in the engine's own terms: LSNs */
 	const char *backup; /* the fact "backup" of the one it begins with */
 	const char *gap; /* what is missing behind it; NULL: it is the newest */
+
+	/* ---- since 1.3 ---- */
+
+	/* Moments beside the newest ones, which a restore reaches only when it
+	 * is asked for this branch: "timeline 1".  NULL: what it reaches by
+	 * itself. */
+	const char *branch;
 };
 typedef int hf_span_fn(void *arg, const struct hf_span *); /* != 0 stops */
 
@@ -310,7 +331,8 @@ struct hf_engine_ops {
 	    struct hf_out *, struct hf_error *);
 	/* A target that exists and is not empty is refused with HF_E_EXISTS
 	 * unless HF_RESTORE_IN_PLACE.  A failure leaves the target as it
-	 * was. */
+	 * was.  oldest_first: a full backup, and the increments on it, each on
+	 * the one before. */
 	int (*restore)(struct hf_engine *, const struct hf_request *,
 	    struct hf_in *const *oldest_first, size_t n, struct hf_error *);
 
@@ -374,6 +396,14 @@ struct hf_engine_ops {
 	int (*log_surplus)(struct hf_engine *, struct hf_in *log,
 	    struct hf_in *const *kept, size_t n, size_t whole, hf_list_fn *,
 	    void *arg, struct hf_error *);
+
+	/* ---- since 1.3: optional ---- */
+
+	/* In a process of its own, after a log_push that told the result
+	 * HF_LOG_WAITING: bring along what waits behind that file, and leave
+	 * in HF_FOLDER_STATE what answers the next log_push at once. */
+	int (*log_behind)(struct hf_engine *, const char *file,
+	    struct hf_out *log, struct hf_in *have, struct hf_error *);
 };
 
 /* ---- filter: a reversible byte transform, blind to engines and stores ---- */
@@ -424,7 +454,13 @@ struct hf_put_opts {
 };
 
 /* Keys: [A-Za-z0-9._=/-], at most 512 bytes, no empty component, none that
- * starts with a dot.  The core checks them, both ways. */
+ * starts with a dot.  The core checks them, both ways.
+ *
+ * open makes nothing.  Where the place itself is missing (a folder, which may
+ * be a disk that is not mounted) and the first put would make it, open answers
+ * HF_OK; until then stat, get, list and clock answer HF_E_NOTFOUND and say
+ * what is missing.  list says so of nothing else: a place that is there
+ * and empty is HF_OK. */
 struct hf_store_ops {
 	size_t struct_size;
 	int (*open)(const struct hf_ctx *, const void *conf, struct hf_store **,

@@ -71,6 +71,9 @@ const struct layout LAYOUT_TABLE[] = {
 	F(hf_host, spool_open),
 	F(hf_host, spool_close),
 #endif
+#if HF_ABI_MINOR >= 3
+	F(hf_host, log_list),
+#endif
 	S(hf_option),
 	F(hf_option, name),
 	F(hf_option, type),
@@ -100,6 +103,9 @@ const struct layout LAYOUT_TABLE[] = {
 	F(hf_span, backup),
 	F(hf_span, gap),
 #endif
+#if HF_ABI_MINOR >= 3
+	F(hf_span, branch),
+#endif
 	S(hf_engine_ops),
 	F(hf_engine_ops, struct_size),
 	F(hf_engine_ops, kinds),
@@ -127,6 +133,9 @@ const struct layout LAYOUT_TABLE[] = {
 	F(hf_engine_ops, log_spans),
 	F(hf_engine_ops, log_verify),
 	F(hf_engine_ops, log_surplus),
+#endif
+#if HF_ABI_MINOR >= 3
+	F(hf_engine_ops, log_behind),
 #endif
 	S(hf_step),
 	F(hf_step, struct_size),

@@ -15,7 +15,9 @@ struct layout {
 	size_t size;      /* of a field */
 };                        /* name NULL ends; the fields of a struct follow it */
 
-extern const struct layout layout_1_0[], layout_1_1[], layout_now[];
-extern const char *const symbol_1_0, *const symbol_1_1, *const symbol_now;
+extern const struct layout layout_1_0[], layout_1_1[], layout_1_2[],
+    layout_now[];
+extern const char *const symbol_1_0, *const symbol_1_1, *const symbol_1_2,
+							    *const symbol_now;
 
 #endif

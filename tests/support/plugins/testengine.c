@@ -35,6 +35,8 @@ struct conf {
 	int64_t exit_at;  /* the same for the end of the process */
 	const char *wait; /* "X.waiting" is made, then X is waited for */
 	bool sick;        /* inspect finds something */
+	/* It keeps a log, and a backup ends when this object is in it. */
+	const char *needs;
 };
 struct restore_conf {
 	const char *tell;
@@ -165,13 +167,31 @@ write_object(
 }
 
 static int
+no_fact(void *arg, const char *key, const char *value)
+{
+	(void)arg;
+	(void)key;
+	(void)value;
+	return 0;
+}
+
+static int
+look_for(struct hf_engine *e, const struct hf_request *rq, struct hf_error *err)
+{
+	int rc = H->log_facts(rq->log, e->c.needs, no_fact, NULL, err);
+
+	if (rc != HF_E_NOTFOUND)
+		return rc;
+	return H->fail(err, HF_E_IO, "%s does not arrive", e->c.needs);
+}
+
+static int
 eng_backup(struct hf_engine *e, const struct hf_request *rq, struct hf_out *out,
     struct hf_error *err)
 {
 	char text[32];
 	int rc = HF_OK;
 
-	(void)rq;
 	(void)snprintf(text, sizeof text, "%lld", (long long)e->c.seed);
 	if ((rc = H->out_fact(out, "seed", text, err)) != HF_OK)
 		return rc;
@@ -186,7 +206,27 @@ eng_backup(struct hf_engine *e, const struct hf_request *rq, struct hf_out *out,
 		rc = write_object(e, n, out, err);
 	if (rc == HF_OK && e->c.wait != NULL)
 		rc = wait_for(e, err);
+	if (rc == HF_OK && e->c.needs != NULL)
+		rc = look_for(e, rq, err);
 	return rc;
+}
+
+static uint32_t
+eng_log_kinds(struct hf_engine *e)
+{
+	return e->c.needs != NULL ? HF_LOG_PUSH : 0;
+}
+
+/* Every backup can be brought anywhere. */
+static int
+eng_log_reach(struct hf_engine *e, const struct hf_request *rq,
+    struct hf_in *backup, struct hf_error *err)
+{
+	(void)e;
+	(void)rq;
+	(void)backup;
+	(void)err;
+	return HF_OK;
 }
 
 static int
@@ -219,6 +259,13 @@ read_object(struct hf_engine *e, struct hf_in *in, const char *name,
 out:
 	H->in_close(r);
 	return rc == HF_EOF ? HF_OK : rc;
+}
+
+static int
+eng_log_get(struct hf_engine *e, const char *name, const char *file,
+    struct hf_in *log, struct hf_error *err)
+{
+	return read_object(e, log, name, file, err);
 }
 
 struct walk {
@@ -384,6 +431,7 @@ static const struct hf_option options[] = {
 	OPT(exit_at, INT, "0", "the object at which the process ends"),
 	OPT(wait, PATH, NULL, "a file to wait for"),
 	OPT(sick, BOOL, "false", "inspections find something"),
+	OPT(needs, STRING, NULL, "what must be in the log"),
 	{ 0 },
 };
 static const struct hf_option restore_options[] = {
@@ -417,6 +465,9 @@ static const struct hf_engine_ops engine = {
 	.restore_conf_size = sizeof(struct restore_conf),
 	.flags = FLAGS,
 	.by_hand = BY_HAND,
+	.log_kinds = eng_log_kinds,
+	.log_get = eng_log_get,
+	.log_reach = eng_log_reach,
 };
 
 static const struct hf_plugin plugin = {

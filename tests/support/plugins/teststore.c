@@ -28,6 +28,7 @@ struct conf {
 	bool hang;        /* commits of data never come back */
 	int64_t pause;    /* milliseconds, before each write */
 	const char *down; /* while this file is there, every call fails */
+	const char *gate; /* commits of such a key wait for a file */
 };
 struct hf_store {
 	struct conf c;
@@ -200,6 +201,23 @@ commit(struct hf_put *p, struct hf_error *err)
 	return rc;
 }
 
+/* "<path>.waiting" is made, then "<path>.open" is waited for. */
+static void
+wait_at_gate(const struct hf_store *s)
+{
+	const struct timespec pause = { .tv_nsec = 5000000 };
+	char mark[1024];
+	int fd;
+
+	(void)snprintf(mark, sizeof mark, "%s.waiting", s->c.path);
+	fd = open(mark, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		(void)close(fd);
+	(void)snprintf(mark, sizeof mark, "%s.open", s->c.path);
+	while (access(mark, F_OK) != 0)
+		(void)nanosleep(&pause, NULL);
+}
+
 static int
 st_put_commit(struct hf_put *p, struct hf_object *out, struct hf_error *err)
 {
@@ -210,6 +228,8 @@ st_put_commit(struct hf_put *p, struct hf_object *out, struct hf_error *err)
 	while (p->s->c.hang && (strstr(p->key, "data/") != NULL ||
 				   strstr(p->key, "wal/") != NULL))
 		(void)pause();
+	if (p->s->c.gate != NULL && strstr(p->key, p->s->c.gate) != NULL)
+		wait_at_gate(p->s);
 	if (p->s->c.fail_key != NULL &&
 	    strstr(p->key, p->s->c.fail_key) != NULL) {
 		bad = p->s->key_failed == p->s->c.dead;
@@ -366,6 +386,7 @@ static const struct hf_option options[] = {
 	OPT(pause, DURATION, 0, "0s", "how long each write waits first"),
 	OPT(shared, BOOL, 0, "false", "no put-if-absent"),
 	OPT(down, PATH, 0, NULL, "a file; while it is there all calls fail"),
+	OPT(gate, STRING, 0, NULL, "a text in the key whose commit waits"),
 	{ 0 },
 };
 
