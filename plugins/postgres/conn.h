@@ -26,6 +26,9 @@ struct conn {
 	 * is false: they go into the debug log. */
 	bool (*notice)(void *arg, const PGresult *);
 	void *notice_arg;
+	/* SQLSTATEs, or how they begin, by which a server that goes on refuses
+	 * what it is asked now: HF_E_UNSUPPORTED.  NULL ends; NULL: none. */
+	const char *const *refusals;
 	char label[128]; /* for messages: "database shop on db:5432" */
 
 	/* Of conn*.c alone. */

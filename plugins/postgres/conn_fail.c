@@ -75,13 +75,30 @@ conn_sqlstate(const struct conn *c)
 	return c->sqlstate;
 }
 
+/* An error after which the session goes on, and one of those. */
+static bool
+refused(const struct conn *c, const PGresult *res)
+{
+	const char *severity = res == NULL ? NULL
+					   : PQresultErrorField(res,
+						 PG_DIAG_SEVERITY_NONLOCALIZED);
+
+	if (c->refusals == NULL || severity == NULL ||
+	    strcmp(severity, "ERROR") != 0)
+		return false;
+	for (const char *const *p = c->refusals; *p != NULL; p++)
+		if (strncmp(c->sqlstate, *p, strlen(*p)) == 0)
+			return true;
+	return false;
+}
+
 int
 conn_fail(struct conn *c, const PGresult *res, struct hf_error *err,
     const char *fmt, ...)
 {
 	const char *state, *message, *hint, *theirs = NULL;
 	char what[512], text[512];
-	bool lost = PQstatus(c->pg) == CONNECTION_BAD;
+	bool lost = PQstatus(c->pg) == CONNECTION_BAD, no;
 	va_list ap;
 	int rc;
 
@@ -104,14 +121,16 @@ conn_fail(struct conn *c, const PGresult *res, struct hf_error *err,
 	if (text[0] == '\0')
 		(void)snprintf(text, sizeof text, "%s",
 		    lost ? "the connection was lost" : "no reason was given");
-	rc = H->fail(err, sqlstate_status(c->sqlstate), "%s: %s", what, text);
+	no = !lost && refused(c, res);
+	rc = H->fail(err, no ? HF_E_UNSUPPORTED : sqlstate_status(c->sqlstate),
+	    "%s: %s", what, text);
 	if (c->sqlstate[0] != '\0')
 		H->fail_note(err, "sqlstate", c->sqlstate);
 	note(err, "detail", res, PG_DIAG_MESSAGE_DETAIL);
 	note(err, "where", res, PG_DIAG_CONTEXT);
 	if (res != NULL)
 		theirs = PQresultErrorField(res, PG_DIAG_MESSAGE_HINT);
-	hint = sqlstate_hint(c->sqlstate, text);
+	hint = no ? NULL : sqlstate_hint(c->sqlstate, text);
 	if (theirs != NULL)
 		note(err, "hint", res, PG_DIAG_MESSAGE_HINT);
 	else if (hint != NULL)

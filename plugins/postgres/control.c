@@ -24,6 +24,8 @@ enum {
 	REDO = 40, /* here begins the copy of the checkpoint */
 	TIMELINE = 48,
 	MAX_ALIGN = 204,
+	BLOCK_SIZE = 216,
+	SEGMENT_BLOCKS = 220,
 	SEGMENT_SIZE = 228,
 	CHECKSUM_VERSION = 252,
 	END = 296
@@ -98,6 +100,8 @@ control_parse(const void *buf, size_t len, const char *name, struct control *c,
 	c->checkpoint = u64(p + CHECKPOINT);
 	c->redo = u64(p + REDO);
 	c->timeline = u32(p + TIMELINE);
+	c->block_size = u32(p + BLOCK_SIZE);
+	c->segment_blocks = u32(p + SEGMENT_BLOCKS);
 	c->wal_segment_size = u32(p + SEGMENT_SIZE);
 	c->data_checksums = u32(p + CHECKSUM_VERSION) != 0;
 	if (u32(p + MAX_ALIGN) != 8)

@@ -18,6 +18,7 @@ struct control {
 	bool shut_down;            /* cleanly, so that no recovery is needed */
 	uint64_t checkpoint, redo; /* LSNs */
 	uint32_t timeline;         /* of the checkpoint */
+	uint32_t block_size, segment_blocks; /* of relations */
 	uint32_t wal_segment_size;
 	bool data_checksums;
 };

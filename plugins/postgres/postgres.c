@@ -55,6 +55,9 @@ engine_backup(struct hf_engine *e, const struct hf_request *req,
 {
 	if (req->kind == HF_KIND_LOG)
 		return wal_follow(e, req, out, err);
+	if (req->kind == HF_KIND_INCR && !physical(e))
+		return H->fail(err, HF_E_UNSUPPORTED,
+		    "mode logical has no incremental backups");
 	return (physical(e) ? base_backup : dump_run)(e, req, out, err);
 }
 
@@ -289,7 +292,7 @@ validate(const void *conf, struct hf_error *err)
 
 static const struct hf_engine_ops engine = {
 	.struct_size = sizeof engine,
-	.kinds = HF_KIND_FULL | HF_KIND_LOG,
+	.kinds = HF_KIND_FULL | HF_KIND_INCR | HF_KIND_LOG,
 	.open = engine_open,
 	.close = engine_close,
 	.check = engine_check,
@@ -311,11 +314,12 @@ static const struct hf_engine_ops engine = {
 	.log_spans = wal_spans,
 	.log_verify = wal_verify,
 	.log_surplus = wal_surplus,
+	.log_behind = wal_behind,
 };
 
 static const struct hf_plugin plugin = {
 	HF_PLUGIN_INIT,
-	.min_host_minor = 2,
+	.min_host_minor = 3,
 	.threads = HF_THREADS_HANDLE,
 	.name = "postgres",
 	.version = "0.1.0",

@@ -10,7 +10,8 @@
  *   wal/      the log: pushed, followed, fetched, checked
  *   recover/  restore: a data directory that recovers to a moment, or one
  *             database out of it (by dump/ and load/)
- *   (here)    connections, child programs, SQL text, names, the stored layout
+ *   (here)    connections, child programs, SQL text, names, the stored layout,
+ *             pg_control and backup_label
  *
  * A lower file never includes one of the folders; base/ and wal/ include
  * nothing of the others (but wal/ asks recover/ for a target), load/ nothing of

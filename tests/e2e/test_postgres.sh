@@ -37,7 +37,10 @@ for part in 000-globals 010-pre-data 100-sales.orders.0001 800-sequences 900-pos
   [ -s "$stored/$part.sql.gz" ] || fail "$part.sql.gz is not stored: $(ls "$stored")"
   ok
 done
-[ -s "$stored/100-sales.orders.0002.sql.gz" ] || fail "a table larger than chunk_size is not cut: $(ls "$stored")"
+# 13 cannot read a part of a table without reading all of it.
+part=0002
+[ "$PG_MAJOR" -ge 14 ] || part=0001
+[ -s "$stored/100-sales.orders.$part.sql.gz" ] || fail "a table larger than chunk_size is not cut: $(ls "$stored")"
 ok
 # The counts of contents.json are those of the database.
 gunzip -c "$stored/contents.json.gz" >contents.json || fail 'contents.json'
@@ -70,8 +73,8 @@ same_database 'by hand' one src one hand
 drop one hand
 # One damaged object stops it there.
 cp -r "$stored" damaged
-gunzip -c "$stored/100-sales.orders.0002.sql.gz" >orders.sql
-sed '/^COPY /{n;s/^/not a number/}' orders.sql | gzip >damaged/100-sales.orders.0002.sql.gz
+gunzip -c "$stored/100-sales.orders.$part.sql.gz" >orders.sql
+sed '/^COPY /{n;s/^/not a number/}' orders.sql | gzip >"damaged/100-sales.orders.$part.sql.gz"
 sql one postgres 'CREATE DATABASE hand TEMPLATE template0'
 by_hand one hand damaged && fail 'psql loads damaged rows'
 grep -q 'orders' psql.err || fail "psql does not name the table: $(cat psql.err)"
@@ -202,7 +205,7 @@ sql one postgres 'CREATE DATABASE part TEMPLATE template0'
 hf 0 $f restore shop --to part --only table public.customer
 same 'rows of one table' "$(table one part customer)" "$(table one shop customer)"
 same 'tables' "$(sql one part "SELECT string_agg(relname, ' ') FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace")" customer
-same 'its constraints' "$(sql one part "SELECT string_agg(conname, ' ' ORDER BY conname) FROM pg_constraint WHERE conrelid = 'customer'::regclass")" 'customer_friend_fkey customer_pkey'
+same 'its constraints' "$(sql one part "SELECT string_agg(conname, ' ' ORDER BY conname) FROM pg_constraint WHERE contype <> 'n' AND conrelid = 'customer'::regclass")" 'customer_friend_fkey customer_pkey'
 hf 0 $f restore shop --to part --only table 'public."Odd ""name"" of.it"'
 same 'rows of a quoted name' "$(table one part '"Odd ""name"" of.it"')" "$(table one shop '"Odd ""name"" of.it"')"
 # What is there is not replaced.
@@ -221,7 +224,7 @@ hf 0 $f restore shop --to part
 sql one part 'DROP TABLE sale CASCADE'
 hf 0 $f restore shop --to part --only table public.sale
 same 'a table put back' "$(table one part sale)" "$(table one shop sale)"
-same 'its constraints and indexes' "$(sql one part "SELECT (SELECT count(*) FROM pg_constraint WHERE conrelid = 'sale'::regclass), (SELECT count(*) FROM pg_index WHERE indrelid = 'sale'::regclass)")" '3|2'
+same 'its constraints and indexes' "$(sql one part "SELECT (SELECT count(*) FROM pg_constraint WHERE contype <> 'n' AND conrelid = 'sale'::regclass), (SELECT count(*) FROM pg_index WHERE indrelid = 'sale'::regclass)")" '3|2'
 same 'its sequence' "$(sql one part "SELECT nextval(pg_get_serial_sequence('sale', 'id'))")" 30001
 drop one part
 no_session one
@@ -229,8 +232,15 @@ no_session one
 # ---- a role that may only read, over TCP; its password is nowhere ----
 printf 'open sesame %s\n' "$RANDOM$RANDOM" >password
 chmod 600 password
-printf "CREATE ROLE reads LOGIN PASSWORD '%s'; GRANT pg_read_all_data TO reads; GRANT CONNECT ON DATABASE shop TO reads;" "$(cat password)" >role.sql
+printf "CREATE ROLE reads LOGIN PASSWORD '%s'; GRANT CONNECT ON DATABASE shop TO reads;" "$(cat password)" >role.sql
 pg one postgres -f role.sql || fail 'role'
+if [ "$PG_MAJOR" -ge 14 ]; then
+  sql one postgres 'GRANT pg_read_all_data TO reads'
+else
+  sql one shop 'GRANT USAGE ON SCHEMA stock TO reads' \
+    'GRANT SELECT ON ALL TABLES IN SCHEMA public, stock TO reads' \
+    'GRANT SELECT ON ALL SEQUENCES IN SCHEMA public, stock TO reads'
+fi
 fleet "{\"shop\": $(source_of "$(tcp one shop reads)" password "{\"file\": \"$WORK/password\"}" large_objects false)}"
 head -c -1 password >pattern
 (while [ -e pattern ]; do

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# ctest: TIMEOUT 1800 LABELS serial
+# ctest: TIMEOUT 1800 COST 80
 # Backups of a database in which TPC-B runs: in each restored copy the sums of
 # the four balances agree.  Definitions that change meanwhile: a right backup,
 # or a clear failure.
@@ -44,7 +44,7 @@ for ((n = 1; n <= backups; n++)); do
 done
 kill -0 "$load" 2>/dev/null || fail "pgbench ended: $(tail -n 3 tpcb.log)"
 stored=$(stored_folder sink bench)
-[ "$(ls "$stored" | grep -c '^100-public\.pgbench_accounts\..*\.sql\.gz$')" -gt 1 ] || fail "accounts was not cut: $(ls "$stored")"
+[ "$PG_MAJOR" -lt 14 ] || [ "$(ls "$stored" | grep -c '^100-public\.pgbench_accounts\..*\.sql\.gz$')" -gt 1 ] || fail "accounts was not cut: $(ls "$stored")"
 ok
 kill -9 "$load"
 wait "$load" 2>/dev/null

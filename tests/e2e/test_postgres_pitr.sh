@@ -1,33 +1,18 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# ctest: TIMEOUT 900 LABELS serial
+# ctest: TIMEOUT 1200 COST 95
 # Any moment of a PostgreSQL server, by the program alone: streamed and pushed
 # WAL, targets that are hit to the row, targets that are refused, what is killed
 # or lost on the way.
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/e2e/pg.sh
 . "$(dirname "$0")/pg.sh"
+# shellcheck source=tests/e2e/pitr.sh
+. "$(dirname "$0")/pitr.sh"
 need jq gunzip
 
 # Set by test_postgres_pitr_long.sh.
 long=${pitr_long:-}
-# The server runs it too, as its own user.
-mkdir -p "$WORK/program/bin" "$WORK/program/lib/holdfast"
-cp "$HOLDFAST" "$WORK/program/bin/holdfast"
-cp "$(dirname "$HOLDFAST")"/../lib/holdfast/{postgres,dir,gzip}.so "$WORK/program/lib/holdfast/" || fail 'no plugins'
-HOLDFAST=$WORK/program/bin/holdfast
-PATH=$WORK/program/bin:$PATH
-export HOLDFAST_CONFIG=$WORK/fleet.json TZ=UTC
-for f in one two state restored; do pg_folder "$WORK/$f"; done
-# The server's user does not see the folder from which this was started.
-cd "$WORK/restored" || exit 1
-
-# op CODE ARGUMENT...: the program, as the user of the server.
-op() {
-  local expected=$1
-  shift
-  run "$expected" pg_as "$HOLDFAST" "$@"
-}
 
 # --- a server that has nothing of it yet ----------------------------------------
 
@@ -55,7 +40,7 @@ told() { grep -o "$1 [^;]*;" "$WORK/out" | sort -u; }
 op 1 doctor
 out 'wal_level: minimal' 'max_wal_senders: 0' 'archive_mode: off' 'pg_hba.conf'
 told 'ALTER SYSTEM SET' | grep -v max_slot | pg main postgres -f - || fail 'what doctor prints is no SQL'
-echo 'local replication all trust' | pg_as tee -a "$WORK/main/data/pg_hba.conf" >/dev/null
+replicate main
 pg_stop main && pg_start main
 op 1 doctor
 out "ALTER SYSTEM SET archive_command = 'holdfast wal push" 'there is no replication slot' 'max_slot_wal_keep_size'
@@ -64,76 +49,6 @@ sql main postgres "ALTER SYSTEM SET archive_command = 'holdfast wal push --pipel
   "ALTER SYSTEM SET max_slot_wal_keep_size = '1GB'" 'SELECT pg_reload_conf()' >/dev/null
 op 0 doctor
 no_out FAIL
-
-# --- following, writing -----------------------------------------------------------
-
-runner= writer=
-follow() {
-  # Not pg_as: signals are for the program itself, not for a shell around it.
-  local as=()
-  [ "$(id -u)" -ne 0 ] || as=(setpriv --reuid postgres --regid postgres --init-groups)
-  "${as[@]}" "$HOLDFAST" run modulo 2>>"$WORK/run.err" </dev/null &
-  runner=$!
-  children="$children $runner"
-}
-# unfollow SIGNAL CODE
-unfollow() {
-  local code=0
-  kill "-$1" "$runner" 2>/dev/null
-  wait "$runner" 2>/dev/null || code=$?
-  [ "$code" -eq "$2" ] || fail "holdfast run: exit $code instead of $2: $(tail -n 5 "$WORK/run.err")"
-  ok
-}
-
-# A line of $WORK/acked for each row that was committed: its number, its
-# transaction, an LSN behind its commit.  Some transactions are rolled back.
-write() {
-  local n=0
-  while [ ! -e "$WORK/quiet" ]; do
-    while [ ! -e "$WORK/quiet" ]; do
-      n=$((n + 1))
-      [ $((n % 7)) -ne 0 ] || echo "BEGIN; INSERT INTO rows (pad) VALUES ('never'); ROLLBACK;"
-      echo "INSERT INTO rows (pad) VALUES (repeat('$n ', 50)) RETURNING n, pg_current_xact_id()::text::bigint AS x \\gset"
-      echo "SELECT :n, :x, pg_current_wal_insert_lsn();"
-      sleep 0.02
-    done | pg "$1" modulodb >>"$WORK/acked" 2>/dev/null
-    sleep 0.2
-  done
-}
-begin() {
-  rm -f "$WORK/quiet"
-  write "$1" &
-  writer=$!
-  children="$children $writer"
-}
-finish() {
-  touch "$WORK/quiet"
-  wait "$writer"
-}
-
-# within SECONDS WHAT COMMAND...: it comes true by then.
-within() {
-  local end=$((SECONDS + $1)) what=$2
-  shift 2
-  until "$@" >/dev/null 2>&1; do
-    [ "$SECONDS" -lt "$end" ] || fail "not within its time: $what"
-    sleep 0.1
-  done
-  ok
-}
-# window PIPELINE JQ-FILTER: of what list says can be restored.
-window() { pg_as "$HOLDFAST" list --json 2>/dev/null | jq -er ".pipelines[] | select(.pipeline == \"$1\") | .windows | $2"; }
-# Everything that NAME has written is in the log, in whole segments.
-archived() {
-  local lsn segment
-  IFS='|' read -r lsn segment < <(sql "$1" modulodb 'CHECKPOINT' 'INSERT INTO tail DEFAULT VALUES' 'SELECT l, pg_walfile_name(l) FROM pg_current_wal_insert_lsn() l')
-  [ -n "$segment" ] || fail "where is $1?"
-  sql "$1" modulodb 'SELECT pg_switch_wal()' 'INSERT INTO tail DEFAULT VALUES' >/dev/null
-  within 60 "the log reaches $lsn" reaches_lsn "$1" "$lsn"
-  within 60 "$segment is whole" whole "$segment"
-}
-whole() { ls "$WORK"/one/repo/modulo/wal/*/*/"$1.json"; }
-reaches_lsn() { [ "$(sql "$1" postgres "SELECT '$(window modulo '.[-1].last')'::pg_lsn >= '$2'")" = t ]; }
 
 # --- what a restore must have -----------------------------------------------------
 
@@ -160,20 +75,6 @@ commits() {
   pg "$1" modulodb -c '\copy commits from stdin' <"$WORK/commits" || fail 'commits'
 }
 
-settled() { [[ $(sql "$1" postgres "SELECT CASE WHEN pg_is_in_recovery() THEN pg_get_wal_replay_pause_state() ELSE 'open' END") =~ ^(open|paused)$ ]]; }
-# restored NAME ARGUMENT...: a copy in $WORK/NAME that archives nowhere.
-restored() {
-  local name=$1
-  shift
-  pg_folder "$WORK/$name"
-  op 0 restore modulo --to "$WORK/$name/data" "$@"
-  echo 'archive_mode = off' | pg_as tee -a "$WORK/$name/data/postgresql.auto.conf" >/dev/null
-}
-gone() {
-  pg_stop "$1" immediate
-  rm -rf "${WORK:?}/$1"
-  unset "pg_port[$1]" "pg_state[$1]"
-}
 # hit ORACLE CONDITION ARGUMENT...: a restore has exactly these rows.
 hits=0
 hit() {
@@ -203,10 +104,8 @@ refused() {
 
 # --- backups, and a writer all through --------------------------------------------
 
-sql main modulodb 'CREATE TABLE rows (n serial PRIMARY KEY, at timestamptz DEFAULT clock_timestamp(), pad text)' \
-  'CREATE TABLE tail (at timestamptz DEFAULT clock_timestamp())'
+tables main
 follow
-slot() { [ "$(sql "$1" postgres 'SELECT count(*) FROM pg_replication_slots WHERE active')" = 1 ]; }
 within 30 'the slot' slot main
 begin main
 op 0 backup modulo
@@ -350,10 +249,6 @@ get 126 wal get "$f" "$file"
 get 126 -c "$WORK/nowhere.json" wal get --pipeline modulo "$f" "$file"
 pg_as sh -c 'echo "{" >"$0"' "$WORK/state/bad.json"
 get 126 -c "$WORK/state/bad.json" wal get --pipeline modulo "$f" "$file"
-# Also for who has it open: a folder that was renamed stays what it was.
-away() { for s; do pg_as chmod 000 "$WORK/$s/repo" && pg_as mv "$WORK/$s/repo" "$WORK/$s/away"; done; }
-# A sink that is used meanwhile may have been made anew, empty.
-back() { for s; do pg_as rmdir "$WORK/$s/repo" 2>/dev/null; pg_as mv "$WORK/$s/away" "$WORK/$s/repo" && pg_as chmod 700 "$WORK/$s/repo" || fail "$s"; done; }
 unfollow TERM 0
 away one two
 get 126 wal get --pipeline modulo 0000000100000FFF000000AA "$file"
@@ -409,11 +304,10 @@ follow
 sleep 1
 finish
 archived main
-[ "$(window modulo 'map(select(.gap)) | length')" = 0 ] || fail 'a gap'
-[ "$(window modulo length)" = 1 ] || fail 'not one window'
+no_gap
 op 0 verify modulo
 # No row of which the writer was told is missing, here or there.
-[ -z "$(cut -d'|' -f1 "$WORK/acked" | sort | comm -23 - <(sql main modulodb 'SELECT n FROM rows' | sort))" ] || fail 'the server lost rows'
+[ -z "$(lost main)" ] || fail 'the server lost rows'
 ok
 hit main true
 
@@ -587,7 +481,7 @@ if [ "$long" = 1 ]; then
   archived standby
   [ "$(window modulo 'map(select(.gap)) | length')" = 0 ] || fail "a gap: $(window modulo .)"
   op 0 verify modulo
-  [ -z "$(cut -d'|' -f1 "$WORK/acked" | sort | comm -23 - <({ sql standby modulodb 'SELECT n FROM rows'; seq "$((switched + 1))" "$forked"; } | sort))" ] || fail 'the server lost rows'
+  [ -z "$(lost standby $(seq "$((switched + 1))" "$forked"))" ] || fail 'the server lost rows'
   hit standby true
   echo "$hits targets; $happened times something was killed or moved away"
   unfollow TERM 0

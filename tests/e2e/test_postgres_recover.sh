@@ -52,6 +52,17 @@ H restore shop --to "$(conninfo one shop_then)" >"$WORK/out" 2>&1 || fail "one d
 [ "$(sql one shop_then 'SELECT count(*) FROM t')" = 20000 ] || fail 'rows of the database'
 [ "$(sql one shop 'SELECT count(*) FROM t')" = 100 ] || fail 'the source was touched'
 ok
+
+# A target that is in use is found before anything is recovered: here nothing
+# could be, as the backup is gone from its sink.
+tar=$(find "$WORK/sink" -name 'base.tar*' | head -1)
+[ -n "$tar" ] || fail 'no base.tar in the sink'
+mkdir "$WORK/aside" && mv "$(dirname "$tar")" "$WORK/aside/data"
+H restore shop --to "$(conninfo one shop)" >"$WORK/out" 2>&1 && fail 'it restored over a database'
+grep -q 'shop exists and is not empty: it has table public.t' "$WORK/out" || fail "why it is refused: $(cat "$WORK/out")"
+mv "$WORK/aside/data" "$(dirname "$tar")"
+[ "$(sql one shop 'SELECT count(*) FROM t')" = 100 ] || fail 'the database that was there'
+ok
 H verify shop --deep >"$WORK/out" 2>&1 || fail "verify --deep: $(cat "$WORK/out")"
 ok
 no_session one

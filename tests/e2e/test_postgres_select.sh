@@ -132,7 +132,7 @@ err LATTIN1
 no_session one
 
 # ---- a locale of ICU ----
-if sql one postgres "CREATE DATABASE phones LOCALE_PROVIDER icu ICU_LOCALE 'de-u-co-phonebk' LOCALE 'C' TEMPLATE template0" 2>/dev/null; then
+if pg one postgres -c "CREATE DATABASE phones LOCALE_PROVIDER icu ICU_LOCALE 'de-u-co-phonebk' LOCALE 'C' TEMPLATE template0" 2>/dev/null; then
   sql one phones 'CREATE TABLE t (a text)' "INSERT INTO t VALUES ('Öl'), ('Oz'), ('Ofen')" 'CREATE INDEX ON t (a)'
   fleet "{\"icu\": $(source_of "$(conninfo one phones)")}"
   hf 0 $f backup icu

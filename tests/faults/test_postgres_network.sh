@@ -5,24 +5,8 @@
 # keepalives of the conninfo give, and nothing is listed.
 . "$(dirname "$0")/../e2e/lib.sh"
 . "$(dirname "$0")/../e2e/pg.sh"
-need ip unshare nsenter
-[ "$(id -u)" -eq 0 ] || { echo 'skipped: only root can make a network'; checks=1; exit 77; }
-
-# A network of our own, with Holdfast in it; the server stays outside.
-unshare -n sleep 3600 &
-inside=$!
-children="$children $inside"
-link=hf$((RANDOM % 10000))
-net=10.$((200 + RANDOM % 50)).$((RANDOM % 250))
-for ((i = 0; i < 100; i++)); do
-  [ "$(readlink "/proc/$inside/ns/net")" != "$(readlink /proc/self/ns/net)" ] && break
-  sleep 0.02
-done
-ip link add "${link}a" type veth peer name "${link}b" || fail 'no veth'
-at_exit() { ip link del "${link}a" 2>/dev/null; }
-ip link set "${link}b" netns "$inside"
-ip addr add "$net.1/24" dev "${link}a" && ip link set "${link}a" up || fail 'no address'
-nsenter -t "$inside" -n sh -c "ip addr add $net.2/24 dev ${link}b && ip link set ${link}b up && ip link set lo up" || fail 'no address inside'
+# shellcheck source=tests/faults/net.sh
+. "$(dirname "$0")/net.sh"
 
 PG_LISTEN="127.0.0.1,$net.1" pg_start one
 sql one postgres 'CREATE DATABASE src' "CREATE ROLE far LOGIN SUPERUSER PASSWORD 'away'"
@@ -35,17 +19,6 @@ f="-c fleet.json"
 inside() { nsenter -t "$inside" -n "$HOLDFAST" $f "$@"; }
 run 0 inside backup src
 listed=$(ls sink/src/catalog | wc -l)
-
-# The network is back when a connection can be made: addresses are looked up anew.
-mend() {
-  local i
-  ip link set "${link}a" up
-  for ((i = 0; i < 300; i++)); do
-    nsenter -t "$inside" -n bash -c "exec 3<>/dev/tcp/$net.1/${pg_port[one]}" 2>/dev/null && return
-    sleep 0.1
-  done
-  fail 'the network did not come back'
-}
 
 # cut_in PATTERN ARGUMENTS...: cut while a COPY like this one is at work.
 cut_in() {
@@ -61,12 +34,12 @@ cut_in() {
     END LOOP;
     RAISE 'no COPY was seen';
   END \$\$"
-  ip link set "${link}a" down
+  cut_off
   start=$SECONDS
   wait "$pid" || code=$?
   [ "$code" -eq 1 ] || fail "exit $code after the network was cut"
   [ $((SECONDS - start)) -lt 60 ] || fail "it took $((SECONDS - start)) s to notice"
-  mend
+  mend one
   err "$net.1" hint
 }
 cut_in 'COPY .*large.* TO' backup src
@@ -85,8 +58,8 @@ same 'rows after the next restore' "$(sql one copy 'SELECT count(*), sum(i) FROM
 same 'databases after it' "$(databases one | grep -vx copy)" "$before"
 
 # Cut before it begins.
-ip link set "${link}a" down
+cut_off
 run 1 inside backup src
 err "$net.1" hint
-mend
+mend one
 run 0 inside backup src

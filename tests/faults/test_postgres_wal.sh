@@ -106,3 +106,25 @@ chmod 000 sink
 run 126 "${AS[@]}" "$HOLDFAST" -q -c fleet.json wal get 0000000100000FFF00000001 "$WORK/state/got"
 run 126 "${AS[@]}" "$HOLDFAST" -q -c fleet.json wal get "$last" "$WORK/state/got"
 chmod 700 sink
+
+# A host that has never seen the sinks, where the one that alone has a segment
+# is not mounted: its folder is missing, or is the empty one below the mount.
+pg_folder "$WORK/two"
+jq --arg w "$WORK" '.sinks.two = {type: "dir", path: ($w + "/two")} | .state_dir = ($w + "/state/other")
+  | .defaults += {to: ["one", "two"], require: "any"}' fleet.json >other.json || fail 'other.json'
+chmod 644 other.json
+first=$(cd one/data/pg_wal && ls | grep -x '[0-9A-F]\{24\}' | sort | head -n 1)
+run 0 "${AS[@]}" "$HOLDFAST" -q -c other.json wal push "$WORK/one/data/pg_wal/$last"
+rm -r state/other
+mv sink away
+run 126 "${AS[@]}" "$HOLDFAST" -q -c other.json wal get "$first" "$WORK/state/got"
+[ ! -e sink ] || fail 'the folder of a sink was made by reading'
+pg_folder "$WORK/sink"
+run 126 "${AS[@]}" "$HOLDFAST" -q -c other.json wal get "$first" "$WORK/state/got"
+run 0 "${AS[@]}" "$HOLDFAST" -q -c other.json wal get "$last" "$WORK/state/got"
+rmdir sink
+mv away sink
+run 0 "${AS[@]}" "$HOLDFAST" -q -c other.json wal get "$first" "$WORK/state/got"
+cmp "$WORK/state/got" "one/data/pg_wal/$first" || fail "$first has other bytes"
+run 10 "${AS[@]}" "$HOLDFAST" -q -c other.json wal get 0000000100000FFF00000001 "$WORK/state/got"
+ok

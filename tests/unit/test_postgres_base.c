@@ -16,17 +16,16 @@
 #include "plugin/ctx.h"
 #include "plugin/host.h"
 #include "postgres.h"
+#include "support/basekit.h"
 #include "support/memlog.h"
 #include "support/memout.h"
 #include "support/pgkit.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static struct pgkit kit;
@@ -91,75 +90,11 @@ assert_has(const char *text, const char *part)
 
 static char out_dir[] = "/tmp/hf-base-XXXXXX";
 
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
-static void run_ok(const char *fmt, ...) HF_PRINTF(1, 2);
-
-static void
-run_ok(const char *fmt, ...)
-{
-	char command[1024];
-	va_list ap;
-
-	va_start(ap, fmt);
-	(void)vsnprintf(command, sizeof command, fmt, ap);
-	va_end(ap);
-	if (system(command) != 0)
-		fail_msg("failed: %s", command);
-}
-
-static void
-write_file(const char *path, const void *bytes, size_t len)
-{
-	FILE *f = fopen(path, "we");
-
-	assert_non_null(f);
-	assert_int_equal(fwrite(bytes, 1, len, f), len);
-	assert_int_equal(fclose(f), 0);
-}
-
-/* Each tablespace where the server has it, but as a folder. */
-static void
-extract(struct memout *m)
-{
-	char name[64], to[128];
-	size_t len;
-
-	(void)nftw(out_dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-	assert_int_equal(mkdir(out_dir, 0700), 0);
-	for (size_t i = memout_count(m); i-- > 0;) {
-		void *bytes = memout_bytes(m, i, &len);
-		char path[128];
-
-		(void)snprintf(name, sizeof name, "%s", memout_name(m, i));
-		(void)snprintf(path, sizeof path, "%s/%s",
-		    strcmp(name, BASE_MANIFEST) == 0 ? out_dir : "/tmp",
-		    strcmp(name, BASE_MANIFEST) == 0 ? name
-						     : strrchr(out_dir, '-'));
-		write_file(path, bytes, len);
-		if (strcmp(name, BASE_MANIFEST) == 0)
-			continue;
-		(void)snprintf(to, sizeof to, "%s%s%.*s", out_dir,
-		    strcmp(name, BASE_TAR) == 0 ? "" : "/pg_tblspc/",
-		    strcmp(name, BASE_TAR) == 0 ? 0 : (int)strcspn(name, "."),
-		    name);
-		run_ok("mkdir -p %s && tar -xf %s -C %s", to, path, to);
-		(void)unlink(path);
-	}
-}
-
 static void
 assert_verified(struct memout *m, const char *options)
 {
-	extract(m);
-	run_ok("%s/pg_verifybackup -q %s %s", kit.bin, options, out_dir);
+	basekit_extract(m, out_dir);
+	basekit_run("%s/pg_verifybackup -q %s %s", kit.bin, options, out_dir);
 }
 
 /* ---- what it is ---- */
@@ -247,23 +182,35 @@ each_version_has_its_words(void **state)
 	(void)state;
 	conf.max_rate = 1 << 20;
 	conf.checkpoint = "spread";
-	assert_int_equal(command_text(&t, &conf, 130009, false, &err), HF_OK);
+	assert_int_equal(
+	    command_text(&t, &conf, 130009, false, false, &err), HF_OK);
 	assert_string_equal(text_get(&t),
 	    "BASE_BACKUP LABEL 'holdfast' PROGRESS NOWAIT MAX_RATE 1024 "
 	    "TABLESPACE_MAP MANIFEST 'yes'");
 	text_reset(&t);
 	conf.checkpoint = "fast";
 	conf.verify_checksums = false;
-	assert_int_equal(command_text(&t, &conf, 140000, true, &err), HF_OK);
+	assert_int_equal(
+	    command_text(&t, &conf, 140000, true, false, &err), HF_OK);
 	assert_string_equal(text_get(&t),
 	    "BASE_BACKUP LABEL 'holdfast' PROGRESS FAST WAL NOWAIT MAX_RATE "
 	    "1024 TABLESPACE_MAP NOVERIFY_CHECKSUMS MANIFEST 'yes'");
 	text_reset(&t);
-	assert_int_equal(command_text(&t, &conf, 170002, true, &err), HF_OK);
+	assert_int_equal(
+	    command_text(&t, &conf, 170002, true, false, &err), HF_OK);
 	assert_string_equal(text_get(&t),
 	    "BASE_BACKUP (LABEL 'holdfast', PROGRESS, CHECKPOINT 'fast', WAL, "
 	    "WAIT false, MAX_RATE 1024, TABLESPACE_MAP, VERIFY_CHECKSUMS "
 	    "false, MANIFEST 'yes', TARGET 'client')");
+	text_reset(&t);
+	conf.max_rate = 0;
+	conf.verify_checksums = true;
+	assert_int_equal(
+	    command_text(&t, &conf, 170002, false, true, &err), HF_OK);
+	assert_string_equal(text_get(&t),
+	    "BASE_BACKUP (LABEL 'holdfast', PROGRESS, CHECKPOINT 'fast', WAIT "
+	    "false, TABLESPACE_MAP, MANIFEST 'yes', TARGET 'client', "
+	    "INCREMENTAL)");
 	text_free(&t);
 }
 
@@ -499,6 +446,8 @@ a_backup_waits_for_the_wal_that_it_needs(void **state)
 
 	(void)state;
 	conf.wal.stream = true;
+	/* A long log is not read again and again. */
+	put_segments(log, 5000, 6000);
 	/* One that came, as far as the beginning can tell, and no other. */
 	put_segments(log, 50, 51);
 	assert_int_equal(backup(&conf, m, memout_in(log)), HF_E_IO);
@@ -511,6 +460,8 @@ a_backup_waits_for_the_wal_that_it_needs(void **state)
 	if (backup(&conf, m, memout_in(log)) != HF_OK)
 		fail_msg("%s", err.cause);
 	assert_string_equal(memout_fact(m, BASE_FACT_WAL), "log");
+	assert_true(memout_calls(log, MEMOUT_LIST) > 4);
+	assert_true(memout_listed(log) < 1000);
 	memout_free(log);
 	memout_free(m);
 }
@@ -544,7 +495,7 @@ main(void)
 	for (int i = 0; i < 2; i++) {
 		(void)snprintf(
 		    spaces[i], sizeof spaces[i], "%s/space %d", kit.dir, i);
-		run_ok("install -d -m 700 -o $(stat -c %%u %s/data) '%s'",
+		basekit_run("install -d -m 700 -o $(stat -c %%u %s/data) '%s'",
 		    kit.dir, spaces[i]);
 		(void)snprintf(sql, sizeof sql,
 		    "CREATE TABLESPACE %s LOCATION '%s'",
@@ -559,7 +510,7 @@ main(void)
 	    "INSERT INTO u SELECT 1; CREATE ROLE copier LOGIN REPLICATION;"
 	    "CREATE ROLE nobody LOGIN;");
 	rc = cmocka_run_group_tests(tests, NULL, NULL);
-	(void)nftw(out_dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	basekit_remove(out_dir);
 	pgkit_stop(&kit);
 	return rc;
 }

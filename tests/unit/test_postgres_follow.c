@@ -718,6 +718,7 @@ follow_apart(struct logfix *x)
 	if (pid != 0)
 		return pid;
 	logfix_open(x, REPOFIX_ONE, LOGFIX_ONE);
+	repo_log_prepare(x->log);
 	prepare(&f, &kit, NULL);
 	f.gate.inner = repo_log_out(x->log);
 	_exit(follow(&f, repo_log_in(x->log)) == HF_OK ? 0 : 1);

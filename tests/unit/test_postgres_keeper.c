@@ -13,6 +13,7 @@
 #include "support/memlog.h"
 #include "wal/follow_keeper.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -187,6 +188,95 @@ a_piece_that_failed_is_tried_again_as_it_was(void **state)
 	(void)unmake(NULL);
 }
 
+static void
+a_piece_that_some_sinks_took_goes_with_its_segment(void **state)
+{
+	(void)state;
+	flush = 1;
+	(void)make(NULL);
+	flush = 60000;
+	memout_fail(mem, MEMOUT_COMMIT, 1, HF_E_TRANSIENT);
+	add(1, 5, 100);
+	while (memout_calls(mem, MEMOUT_COMMIT) == 0)
+		(void)usleep(1000);
+	assert_int_equal(
+	    memlog_put(mem, name_of(WAL_PIECE, 1, 5, 0), data, 100, NULL),
+	    HF_OK);
+	if (keeper_add(k, 1, 5 * SEG + 100, data, SEG - 100, &err) != HF_OK)
+		fail_msg("%s", err.cause);
+	keeper_finish(k, 3);
+	assert_int_equal(keeper_status(k, &err), HF_OK);
+	assert_true(memlog_has(mem, name_of(WAL_SEGMENT, 1, 5, 0)));
+	assert_piece(1, 5, 0, false);
+	(void)unmake(NULL);
+}
+
+/* Of this process: files that are mapped, KiB. */
+static long
+mapped(void)
+{
+	FILE *f = fopen("/proc/self/status", "re");
+	long kib = 0, n;
+	char line[128];
+
+	assert_non_null(f);
+	while (fgets(line, sizeof line, f) != NULL)
+		if (sscanf(line, "RssFile: %ld", &n) == 1 ||
+		    sscanf(line, "RssShmem: %ld", &n) == 1)
+			kib += n;
+	(void)fclose(f);
+	return kib;
+}
+
+/* They are files, and their memory can be used for something else; without a
+ * folder they are in memory, and stay there. */
+static void
+large(const char *folder)
+{
+	struct hf_ctx scratch = { .who = "test", .scratch_dir = folder };
+	struct keeper_conf conf = { .ctx = &scratch,
+		.system = SYSTEM,
+		.segment_size = 64 * SEG,
+		.flush = 1 };
+	struct wal_name n = { .kind = WAL_SEGMENT, .timeline = 1, .segno = 2 };
+	char name[WAL_LOG_MAX];
+	uint8_t *got;
+	size_t size;
+	long before;
+
+	mem = memlog_new();
+	conf.log = memout_out(mem);
+	assert_int_equal(keeper_new(&conf, &k, &err), HF_OK);
+	before = mapped();
+	for (uint32_t i = 0; i < 64; i++) {
+		memset(data, (int)i, sizeof data);
+		assert_int_equal(keeper_add(k, 1, (UINT64_C(128) + i) * SEG,
+				     data, SEG, &err),
+		    HF_OK);
+		if (folder != NULL && mapped() - before > 24 * 1024)
+			fail_msg("%ld KiB are mapped", mapped() - before);
+	}
+	finish();
+	wal_name_log(&n, SYSTEM, 64 * SEG, name);
+	got = memlog_get(mem, name, &size);
+	assert_non_null(got);
+	assert_int_equal(size, 64 * SEG);
+	for (uint32_t i = 0; i < 64; i++) {
+		memset(data, (int)i, sizeof data);
+		assert_memory_equal(got + (size_t)i * SEG, data, SEG);
+	}
+	memset(data, 'x', sizeof data);
+	(void)unmake(NULL);
+}
+
+static void
+large_segments_do_not_stay_in_memory(void **state)
+{
+	(void)state;
+	large("/tmp");
+	large(NULL);
+}
+
 int
 main(void)
 {
@@ -198,6 +288,9 @@ main(void)
 		cmocka_unit_test(
 		    what_was_received_goes_where_the_next_timeline_has_it),
 		cmocka_unit_test(a_piece_that_failed_is_tried_again_as_it_was),
+		cmocka_unit_test(
+		    a_piece_that_some_sinks_took_goes_with_its_segment),
+		cmocka_unit_test(large_segments_do_not_stay_in_memory),
 	};
 
 	H = &host_table;

@@ -16,6 +16,7 @@
 #include "support/memlog.h"
 #include "support/walkit.h"
 #include "wal/archive.h"
+#include "wal/mark.h"
 #include "wal/wal.h"
 
 #include <fcntl.h>
@@ -25,6 +26,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SYSTEM UINT64_C(7301234567890123456)
@@ -32,10 +34,23 @@
 #define JOBS 2
 #define BATCH (JOBS * 8)
 
+static unsigned waiting; /* how often the host was told that others wait */
+
+static void
+take_result(void *arg, const char *key, const char *value)
+{
+	(void)arg;
+	(void)value;
+	assert_string_equal(key, HF_LOG_WAITING);
+	waiting++;
+}
+
 static struct cancel cancel;
 static char dir[] = "/tmp/hf-push-XXXXXX";
 static char state[64], data[64], wal[80];
-static struct hf_ctx ctx = { .who = "source test", .cancel = &cancel };
+static struct hf_ctx ctx = {
+	.who = "source test", .cancel = &cancel, .result = take_result
+};
 static struct hf_engine engine = { .ctx = &ctx,
 	.conf = { .mode = "physical", .wal = { .push = true, .jobs = JOBS } } };
 static struct hf_error err;
@@ -149,6 +164,26 @@ push_ok(const char *file)
 	ready(file, false);
 }
 
+/* What the host starts when it was told that others wait. */
+static int
+behind(const char *file)
+{
+	error_clear(&err);
+	return wal_behind(
+	    &engine, path_of(file), memout_out(mem), memout_in(mem), &err);
+}
+
+/* As the server and the host do it. */
+static void
+push_and_behind(const char *file)
+{
+	unsigned before = waiting;
+
+	push_ok(file);
+	assert_int_equal(waiting, before + 1);
+	assert_int_equal(behind(file), HF_OK);
+}
+
 static const char *
 hint(void)
 {
@@ -175,6 +210,7 @@ set_up(void **s)
 			     mkdir(path, 0700) + mkdir(state, 0700),
 	    0);
 	ctx.state_dir = state;
+	waiting = 0;
 	mem = memlog_new();
 	return 0;
 }
@@ -320,20 +356,144 @@ files_that_wait_come_along_and_are_then_answered_at_once(void **s)
 	unsigned begun;
 
 	(void)s;
-	make_segments(1, 1 + 2 * BATCH, 1000);
+	make_segments(1, 3 + 2 * BATCH, 1000);
 	push_ok(segment_name(1));
-	assert_int_equal(memout_count(mem), 1 + BATCH);
-	for (unsigned i = 1; i <= 1 + BATCH; i++)
-		assert_true(memlog_has(mem, log_name(segment_name(i))));
+	assert_int_equal(memout_count(mem), 1);
+	assert_int_equal(waiting, 1);
+	assert_int_equal(behind(segment_name(1)), HF_OK);
+	assert_int_equal(memout_count(mem), 2 + 2 * BATCH);
 	begun = memout_calls(mem, MEMOUT_BEGIN);
-	for (unsigned i = 2; i <= 1 + BATCH; i++)
+	for (unsigned i = 2; i < 3 + 2 * BATCH; i++)
 		push_ok(segment_name(i));
 	assert_int_equal(memout_calls(mem, MEMOUT_BEGIN), begun);
+	/* Nothing waits any more. */
+	assert_int_equal(waiting, 1);
 	/* Each mark served once. */
 	ready(segment_name(2), true);
 	push_ok(segment_name(2));
-	assert_true(memout_calls(mem, MEMOUT_BEGIN) > begun);
-	assert_true(memlog_has(mem, log_name(segment_name(2 * BATCH))));
+	assert_int_equal(memout_calls(mem, MEMOUT_BEGIN), begun + 1);
+}
+
+static unsigned
+marks(const char *of)
+{
+	char cmd[256];
+
+	(void)snprintf(cmd, sizeof cmd,
+	    "test \"$(grep -rlE '^[0-9]+ %s' %s --include '*.ok' | wc -l)\" = "
+	    "3",
+	    of, state);
+	return system(cmd) == 0 ? 3 : 0;
+}
+
+static const char *
+mark_of(const char *file, char folder[160])
+{
+	static char path[256];
+
+	(void)snprintf(folder, 160, "%s/wal-pushed/%llu", state,
+	    (unsigned long long)SYSTEM);
+	(void)snprintf(path, sizeof path, "%s/%s.ok", folder, file);
+	return path;
+}
+
+static void
+drop_mark(const char *file)
+{
+	char folder[160];
+
+	assert_int_equal(unlink(mark_of(file, folder)), 0);
+}
+
+/* A process that has the lock, and no mark of file (may be NULL) until it ends
+ * a while later. */
+static pid_t
+with_lock(const char *file, const struct timespec *a_while)
+{
+	char folder[160], aside[200], byte;
+	const char *path = mark_of(file != NULL ? file : "", folder);
+	int ends[2];
+	pid_t pid;
+
+	(void)snprintf(aside, sizeof aside, "%s/aside", folder);
+	assert_int_equal(pipe(ends), 0);
+	if ((pid = fork()) == 0) {
+		if (mark_lock(folder) == -1 ||
+		    (file != NULL && rename(path, aside) != 0) ||
+		    write(ends[1], "", 1) != 1)
+			_exit(1);
+		(void)nanosleep(a_while, NULL);
+		if (file != NULL)
+			(void)rename(aside, path);
+		_exit(0);
+	}
+	assert_true(pid > 0);
+	assert_int_equal(read(ends[0], &byte, 1), 1);
+	(void)close(ends[0]);
+	(void)close(ends[1]);
+	return pid;
+}
+
+/* Their times say it; that takes as long as times may lie together. */
+static void
+a_file_that_rests_is_known_without_reading_it(void **s)
+{
+	struct timespec old = { .tv_sec = MARK_SETTLED + 2 };
+	unsigned begun;
+
+	(void)s;
+	make_segments(1, 5, 1000);
+	(void)nanosleep(&old, NULL);
+	push_and_behind(segment_name(1));
+	assert_int_equal(marks("@"), 3);
+	begun = memout_calls(mem, MEMOUT_BEGIN);
+	push_ok(segment_name(2));
+	assert_int_equal(memout_calls(mem, MEMOUT_BEGIN), begun);
+	/* Another file, and one that was written again. */
+	assert_int_equal(rename(path_of(segment_name(3)), path_of("aside")), 0);
+	make_segments(3, 5, 2000);
+	assert_int_equal(push(segment_name(3)), HF_E_EXISTS);
+	assert_int_equal(push(segment_name(4)), HF_E_EXISTS);
+}
+
+static void
+a_file_that_was_just_written_is_known_by_its_hash(void **s)
+{
+	struct timespec soon[2] = { { .tv_sec = time(NULL) + 600 },
+		{ .tv_sec = time(NULL) + 600 } };
+
+	(void)s;
+	make_segments(1, 5, 1000);
+	/* However long the test takes. */
+	for (unsigned i = 2; i < 5; i++)
+		assert_int_equal(
+		    utimensat(AT_FDCWD, path_of(segment_name(i)), soon, 0), 0);
+	push_and_behind(segment_name(1));
+	assert_int_equal(marks("[0-9a-f]{64}$"), 3);
+}
+
+/* The server's call does not do again what another process is doing. */
+static void
+a_call_waits_for_a_file_that_is_on_its_way(void **s)
+{
+	struct timespec while_ = { .tv_nsec = 300000000 };
+	unsigned begun;
+	pid_t pid;
+
+	(void)s;
+	make_segments(1, 4, 1000);
+	push_and_behind(segment_name(1));
+	begun = memout_calls(mem, MEMOUT_BEGIN);
+	pid = with_lock(segment_name(2), &while_);
+	push_ok(segment_name(2));
+	assert_int_equal(memout_calls(mem, MEMOUT_BEGIN), begun);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	/* Who is at work fails: then the call does it. */
+	pid = with_lock(NULL, &while_);
+	drop_mark(segment_name(3));
+	push_ok(segment_name(3));
+	assert_int_equal(memout_calls(mem, MEMOUT_BEGIN), begun + 1);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
 static void
@@ -341,12 +501,15 @@ histories_come_first(void **s)
 {
 	(void)s;
 	make_control();
-	make_segments(1, 2 + 2 * BATCH, 1000);
+	make_segments(1, 4, 1000);
 	write_file(path_of("00000002.history"), "1\t0/300000\tno reason\n", 21);
 	ready("00000002.history", true);
-	push_ok(segment_name(1));
+	engine.conf.wal.jobs = 1;
+	memout_fail(mem, MEMOUT_COMMIT, 3, HF_E_IO);
+	push_and_behind(segment_name(1));
+	engine.conf.wal.jobs = JOBS;
+	assert_int_equal(memout_count(mem), 2);
 	assert_true(memlog_has(mem, log_name("00000002.history")));
-	assert_false(memlog_has(mem, log_name(segment_name(1 + BATCH))));
 }
 
 static void
@@ -356,7 +519,7 @@ another_file_that_fails_is_not_this_ones_failure(void **s)
 	engine.conf.wal.jobs = 1;
 	make_segments(1, 6, 1000);
 	memout_fail(mem, MEMOUT_COMMIT, 3, HF_E_IO);
-	push_ok(segment_name(1));
+	push_and_behind(segment_name(1));
 	assert_int_equal(memout_count(mem), 2);
 	/* And that one is told when its turn comes. */
 	push_ok(segment_name(2));
@@ -371,7 +534,7 @@ a_mark_of_other_bytes_is_not_believed(void **s)
 {
 	(void)s;
 	make_segments(1, 4, 1000);
-	push_ok(segment_name(1));
+	push_and_behind(segment_name(1));
 	assert_int_equal(memout_count(mem), 3);
 	make_segments(1, 4, 2000);
 	assert_int_equal(push(segment_name(2)), HF_E_EXISTS);
@@ -385,12 +548,12 @@ an_old_mark_is_not_believed(void **s)
 
 	(void)s;
 	make_segments(1, 4, 1000);
-	push_ok(segment_name(1));
+	push_and_behind(segment_name(1));
 	begun = memout_calls(mem, MEMOUT_BEGIN);
 	(void)snprintf(cmd, sizeof cmd,
 	    "find %s -name '*.ok' -exec touch -d '1 hour ago' {} +", state);
 	assert_int_equal(system(cmd), 0);
-	push_ok(segment_name(2));
+	push_and_behind(segment_name(2));
 	assert_true(memout_calls(mem, MEMOUT_BEGIN) > begun);
 	/* The other old one was swept. */
 	(void)snprintf(cmd, sizeof cmd,
@@ -405,10 +568,13 @@ without_a_folder_each_file_goes_alone(void **s)
 	make_segments(1, 4, 1000);
 	ctx.state_dir = NULL;
 	push_ok(segment_name(1));
+	assert_int_equal(behind(segment_name(1)), HF_OK);
 	assert_int_equal(memout_count(mem), 1);
 	ctx.state_dir = "/proc/nowhere";
 	push_ok(segment_name(2));
+	assert_int_equal(behind(segment_name(2)), HF_OK);
 	assert_int_equal(memout_count(mem), 2);
+	assert_int_equal(waiting, 0);
 }
 
 /* A person calls, not the server: then nothing waits for its next call. */
@@ -420,6 +586,7 @@ a_file_that_is_not_ready_goes_alone(void **s)
 	ready(segment_name(2), false);
 	push_ok(segment_name(2));
 	assert_int_equal(memout_count(mem), 1);
+	assert_int_equal(waiting, 0);
 }
 
 /* ---- several at once, into the core's log ---- */
@@ -440,6 +607,9 @@ push_all(struct logfix *x, const char *own, unsigned n, bool back)
 		k = back ? n - i : i + 1;
 		rc = wal_push(&engine, path_of(segment_name(k)),
 		    repo_log_out(x->log), repo_log_in(x->log), NULL);
+		if (rc == HF_OK)
+			rc = wal_behind(&engine, path_of(segment_name(k)),
+			    repo_log_out(x->log), repo_log_in(x->log), NULL);
 	}
 	logfix_close(x);
 	_exit(rc == HF_OK ? 0 : 1);
@@ -496,6 +666,9 @@ main(void)
 		TEST(histories_and_labels_are_of_the_server_beside_them),
 		TEST(a_log_that_takes_nothing_is_a_failure),
 		TEST(files_that_wait_come_along_and_are_then_answered_at_once),
+		TEST(a_file_that_rests_is_known_without_reading_it),
+		TEST(a_file_that_was_just_written_is_known_by_its_hash),
+		TEST(a_call_waits_for_a_file_that_is_on_its_way),
 		TEST(histories_come_first),
 		TEST(another_file_that_fails_is_not_this_ones_failure),
 		TEST(a_mark_of_other_bytes_is_not_believed),

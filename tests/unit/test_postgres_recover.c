@@ -16,10 +16,9 @@
 #include "recover/recover.h"
 #include "recover/settings.h"
 #include "support/memout.h"
+#include "support/tarkit.h"
 #include "text.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -181,66 +180,28 @@ settings_of_an_earlier_recovery_go_and_the_others_stay(void **state)
 
 /* ---- a base backup by hand ---- */
 
-struct tar {
-	struct archive *a;
-	char bytes[1 << 18];
-	size_t used;
-};
-
 static void
-tar_begin(struct tar *t)
+store(struct tarkit *t, struct memout *m, const char *name)
 {
-	t->used = 0;
-	t->a = archive_write_new();
-	assert_int_equal(archive_write_set_format_ustar(t->a), ARCHIVE_OK);
-	assert_int_equal(archive_write_open_memory(
-			     t->a, t->bytes, sizeof t->bytes, &t->used),
-	    ARCHIVE_OK);
+	tarkit_end(t);
+	memout_add(m, name, t->bytes, t->len);
+	tarkit_free(t);
 }
 
 static void
-tar_add(struct tar *t, const char *path, mode_t type, const char *link,
-    const void *bytes, size_t len)
-{
-	struct archive_entry *e = archive_entry_new();
-
-	archive_entry_set_pathname(e, path);
-	archive_entry_set_filetype(e, type);
-	archive_entry_set_perm(e, type == AE_IFDIR ? 0700 : 0600);
-	archive_entry_set_size(e, type == AE_IFREG ? (int64_t)len : 0);
-	if (link != NULL && type == AE_IFLNK)
-		archive_entry_set_symlink(e, link);
-	else if (link != NULL)
-		archive_entry_set_hardlink(e, link);
-	assert_int_equal(archive_write_header(t->a, e), ARCHIVE_OK);
-	if (len > 0)
-		assert_int_equal(
-		    archive_write_data(t->a, bytes, len), (long)len);
-	archive_entry_free(e);
-}
-
-static void
-tar_end(struct tar *t, struct memout *m, const char *name)
-{
-	assert_int_equal(archive_write_close(t->a), ARCHIVE_OK);
-	assert_int_equal(archive_write_free(t->a), ARCHIVE_OK);
-	memout_add(m, name, t->bytes, t->used);
-}
-
-static void
-whole(struct tar *t)
+whole(struct tarkit *t)
 {
 	static const char control[CONTROL_SIZE];
 
-	tar_begin(t);
-	tar_add(t, "backup_label", AE_IFREG, NULL, "label", 5);
-	tar_add(t, "PG_VERSION", AE_IFREG, NULL, "15\n", 3);
-	tar_add(t, "base", AE_IFDIR, NULL, NULL, 0);
-	tar_add(t, "pg_tblspc", AE_IFDIR, NULL, NULL, 0);
-	tar_add(t, "base/1", AE_IFREG, NULL, "page", 4);
-	tar_add(t, "standby.signal", AE_IFREG, NULL, NULL, 0);
-	tar_add(t, "global", AE_IFDIR, NULL, NULL, 0);
-	tar_add(t, "global/pg_control", AE_IFREG, NULL, control, CONTROL_SIZE);
+	tarkit_add(t, "backup_label", TARKIT_FILE, NULL, "label", 5);
+	tarkit_add(t, "PG_VERSION", TARKIT_FILE, NULL, "15\n", 3);
+	tarkit_add(t, "base", TARKIT_FOLDER, NULL, NULL, 0);
+	tarkit_add(t, "pg_tblspc", TARKIT_FOLDER, NULL, NULL, 0);
+	tarkit_add(t, "base/1", TARKIT_FILE, NULL, "page", 4);
+	tarkit_add(t, "standby.signal", TARKIT_FILE, NULL, NULL, 0);
+	tarkit_add(t, "global", TARKIT_FOLDER, NULL, NULL, 0);
+	tarkit_add(
+	    t, "global/pg_control", TARKIT_FILE, NULL, control, CONTROL_SIZE);
 }
 
 /* Of whole(), with one entry as given. */
@@ -308,11 +269,11 @@ static void
 a_whole_backup_becomes_a_data_directory(void **state)
 {
 	struct memout *m = memout_new();
-	struct tar *t = calloc(1, sizeof *t);
+	struct tarkit t = { 0 };
 
 	(void)state;
-	whole(t);
-	tar_end(t, m, BASE_TAR);
+	whole(&t);
+	store(&t, m, BASE_TAR);
 	add_manifest(m, "backup_label", 5, crc32c(0, "label", 5));
 	if (restore(m) != HF_OK)
 		fail_msg("%s", err.cause);
@@ -330,7 +291,6 @@ a_whole_backup_becomes_a_data_directory(void **state)
 	assert_true(has_file("base/1"));
 	clear();
 	nothing_is_left();
-	free(t);
 	memout_free(m);
 }
 
@@ -339,34 +299,33 @@ what_leads_out_of_the_folder_is_refused(void **state)
 {
 	static const struct {
 		const char *path, *link;
-		mode_t type;
+		char type;
 	} bad[] = {
-		{ "../out", NULL, AE_IFREG },
-		{ "base/../../out", NULL, AE_IFREG },
-		{ "/tmp/hf-recover-out", NULL, AE_IFREG },
-		{ "base//x", NULL, AE_IFREG },
-		{ "base/link", "/etc", AE_IFLNK },
-		{ "base/hard", "PG_VERSION", AE_IFREG },
-		{ "base/fifo", NULL, AE_IFIFO },
-		{ "base/1", NULL, AE_IFREG }, /* twice */
-		{ "nowhere/1", NULL, AE_IFREG },
-		{ "base", NULL, AE_IFDIR },
+		{ "../out", NULL, TARKIT_FILE },
+		{ "base/../../out", NULL, TARKIT_FILE },
+		{ "/tmp/hf-recover-out", NULL, TARKIT_FILE },
+		{ "base//x", NULL, TARKIT_FILE },
+		{ "base/link", "/etc", TARKIT_LINK },
+		{ "base/hard", "PG_VERSION", TARKIT_HARD_LINK },
+		{ "base/fifo", NULL, TARKIT_FIFO },
+		{ "base/1", NULL, TARKIT_FILE }, /* twice */
+		{ "nowhere/1", NULL, TARKIT_FILE },
+		{ "base", NULL, TARKIT_FOLDER },
 	};
-	struct tar *t = calloc(1, sizeof *t);
+	struct tarkit t = { 0 };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		struct memout *m = memout_new();
 
-		whole(t);
-		tar_add(t, bad[i].path, bad[i].type, bad[i].link, NULL, 0);
-		tar_end(t, m, BASE_TAR);
+		whole(&t);
+		tarkit_add(&t, bad[i].path, bad[i].type, bad[i].link, NULL, 0);
+		store(&t, m, BASE_TAR);
 		if (restore(m) != HF_E_CORRUPT)
 			fail_msg("%s is taken: %s", bad[i].path, err.cause);
 		nothing_is_left();
 		memout_free(m);
 	}
-	free(t);
 }
 
 static void
@@ -382,48 +341,45 @@ a_file_that_is_lost_or_another_one_is_found_by_the_manifest(void **state)
 		{ "backup_label", 6, 0, "has 5 bytes" },
 		{ "backup_label", 5, 1, "checksum" },
 	};
-	struct tar *t = calloc(1, sizeof *t);
+	struct tarkit t = { 0 };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		struct memout *m = memout_new();
 
-		whole(t);
-		tar_end(t, m, BASE_TAR);
+		whole(&t);
+		store(&t, m, BASE_TAR);
 		add_manifest(m, bad[i].path, bad[i].size, bad[i].crc);
 		assert_int_equal(restore(m), HF_E_CORRUPT);
 		assert_has(err.cause, bad[i].says);
 		nothing_is_left();
 		memout_free(m);
 	}
-	free(t);
 }
 
 static void
 a_tar_file_that_is_cut_or_none_is_refused(void **state)
 {
-	struct tar *t = calloc(1, sizeof *t);
+	struct tarkit t = { 0 };
 	struct memout *m = memout_new();
 
 	(void)state;
 	assert_int_equal(restore(m), HF_E_CORRUPT);
 	memout_free(m);
 	m = memout_new();
-	whole(t);
-	assert_int_equal(archive_write_close(t->a), ARCHIVE_OK);
-	assert_int_equal(archive_write_free(t->a), ARCHIVE_OK);
+	whole(&t);
 	/* In the middle of pg_control. */
-	memout_add(m, BASE_TAR, t->bytes, 9 * 512 + 4096);
+	memout_add(m, BASE_TAR, t.bytes, t.len - 4096);
 	assert_int_equal(restore(m), HF_E_CORRUPT);
 	nothing_is_left();
 	memout_free(m);
 	m = memout_new();
-	memset(t->bytes, 'x', 4096);
-	memout_add(m, BASE_TAR, t->bytes, 4096);
+	memset(t.bytes, 'x', 4096);
+	memout_add(m, BASE_TAR, t.bytes, 4096);
 	assert_int_equal(restore(m), HF_E_CORRUPT);
 	nothing_is_left();
 	memout_free(m);
-	free(t);
+	tarkit_free(&t);
 }
 
 /* ---- killed ---- */
@@ -469,13 +425,13 @@ what_a_kill_leaves_is_no_data_directory(void **state)
 		"postgresql.auto.conf", "PG_VERSION", "base/1",
 		"backup_manifest", "pg_hba.conf" };
 	struct memout *m = memout_new();
-	struct tar *t = calloc(1, sizeof *t);
+	struct tarkit t = { 0 };
 	int64_t from, lasts;
 	int killed = 0;
 
 	(void)state;
-	whole(t);
-	tar_end(t, m, BASE_TAR);
+	whole(&t);
+	store(&t, m, BASE_TAR);
 	add_manifest(m, "backup_label", 5, crc32c(0, "label", 5));
 	from = now_us();
 	assert_int_equal(restore(m), HF_OK);
@@ -498,7 +454,6 @@ what_a_kill_leaves_is_no_data_directory(void **state)
 	}
 	assert_true(killed > 0);
 	nothing_is_left();
-	free(t);
 	memout_free(m);
 }
 

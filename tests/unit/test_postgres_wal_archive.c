@@ -198,6 +198,72 @@ the_first_gap_is_named_and_pieces_count(void **state)
 	archive_free(a);
 }
 
+/* The same answers, whatever part was asked for and whatever else is there. */
+static void
+compare_parts(void)
+{
+	struct hf_in *log = memout_in(logged);
+	struct archive *all = load(), *part;
+
+	for (uint32_t timeline = 1; timeline <= 2; timeline++)
+		for (uint64_t from = FIRST; from < 11; from++)
+			for (lsn_t to = from * SIZE + 1; to < 12 * SIZE;
+			     to += SIZE / 3) {
+				char gaps[2][WAL_FILE_MAX];
+				lsn_t ends[2];
+				int rc[2];
+
+				assert_int_equal(
+				    archive_load_part(log, WALSTORE_SYSTEM,
+					WALKIT_SEGMENT, timeline, from,
+					to / SIZE, &part, &err),
+				    HF_OK);
+				rc[0] = archive_reach(all, 1, from * SIZE,
+				    timeline, to, &ends[0], NULL, gaps[0]);
+				rc[1] = archive_reach(part, 1, from * SIZE,
+				    timeline, to, &ends[1], NULL, gaps[1]);
+				assert_int_equal(rc[0], rc[1]);
+				assert_string_equal(gaps[0], gaps[1]);
+				if (rc[0] != HF_OK)
+					assert_int_equal(ends[0], ends[1]);
+				archive_free(part);
+			}
+	archive_free(all);
+}
+
+static void
+a_part_of_the_log_answers_as_all_of_it(void **state)
+{
+	struct wal_name n = { .kind = WAL_SEGMENT, .timeline = 2 };
+	char name[WAL_LOG_MAX];
+	struct archive *a;
+	size_t before;
+
+	(void)state;
+	compare_parts();
+	/* Far behind, and before, in both timelines. */
+	for (n.segno = 1000; n.segno < 1600; n.segno++) {
+		n.timeline = 1 + n.segno % 2;
+		wal_name_log(&n, WALSTORE_SYSTEM, WALKIT_SEGMENT, name);
+		assert_int_equal(memlog_put(logged, name, "", 0, NULL), HF_OK);
+	}
+	before = memout_listed(logged);
+	assert_int_equal(archive_load_part(memout_in(logged), WALSTORE_SYSTEM,
+			     WALKIT_SEGMENT, 2, 7, 9, &a, &err),
+	    HF_OK);
+	assert_true(archive_has(a, 1, 7));
+	assert_true(archive_has(a, 2, 9));
+	assert_true(memout_listed(logged) - before < 20);
+	archive_free(a);
+	walstore_remove(logged, 2, 8);
+	walstore_remove(logged, 1, 6);
+	memlog_remove(logged, "7300000000000000001/00000002/"
+			      "00000002000000000000000A.from-00000000");
+	memlog_remove(logged, "7300000000000000001/00000002/"
+			      "00000002000000000000000A.from-00009C40");
+	compare_parts();
+}
+
 static void
 a_missing_piece_ends_what_pieces_give(void **state)
 {
@@ -281,7 +347,7 @@ a_damaged_history_is_said_and_not_followed(void **state)
 
 struct spans {
 	int64_t from[8], to[8];
-	char gap[8][256];
+	char gap[8][256], branch[8][32];
 	size_t n;
 };
 
@@ -294,6 +360,8 @@ take_span(void *arg, const struct hf_span *s)
 	all->to[all->n] = s->to;
 	(void)snprintf(all->gap[all->n], sizeof all->gap[0], "%s",
 	    s->gap == NULL ? "" : s->gap);
+	(void)snprintf(all->branch[all->n], sizeof all->branch[0], "%s",
+	    s->branch == NULL ? "" : s->branch);
 	all->n++;
 	return 0;
 }
@@ -321,13 +389,18 @@ a_window_leads_from_the_backup_to_the_last_commit(void **state)
 		walstore_backup(
 		    "b", 2, 9 * SIZE + 40, 9 * SIZE + 5000, T0 + 910, false),
 	};
-	struct spans s = spans(b, 2);
+	struct spans s;
 
 	(void)state;
+	/* Of timeline 1 what lies before the fork. */
+	walstore_remove(logged, 1, 8);
+	walstore_remove(logged, 1, 9);
+	s = spans(b, 2);
 	assert_int_equal(s.n, 1);
 	assert_int_equal(s.from[0], T0 + 510);
 	assert_int_equal(s.to[0], T0 + 1000);
 	assert_string_equal(s.gap[0], "");
+	assert_string_equal(s.branch[0], "");
 	walstore_remove(logged, 1, 7);
 	s = spans(b, 2);
 	assert_int_equal(s.n, 2);
@@ -336,6 +409,48 @@ a_window_leads_from_the_backup_to_the_last_commit(void **state)
 					 "between"));
 	assert_int_equal(s.from[1], T0 + 910);
 	assert_int_equal(s.to[1], T0 + 1000);
+	memout_free(b[0]);
+	memout_free(b[1]);
+}
+
+/* An old primary that wrote on: a restore with --timeline gets there. */
+static void
+an_older_branch_that_goes_on_has_a_window_of_its_own(void **state)
+{
+	struct memout *b[2] = {
+		walstore_backup(
+		    "a", 1, 5 * SIZE + 40, 5 * SIZE + 5000, T0 + 510, false),
+		walstore_backup(
+		    "b", 1, 6 * SIZE + 40, 6 * SIZE + 5000, T0 + 610, false),
+	};
+	struct spans s = spans(b, 2);
+
+	(void)state;
+	assert_int_equal(s.n, 2);
+	assert_string_equal(s.branch[0], "timeline 1");
+	assert_int_equal(s.from[0], T0 + 510);
+	assert_int_equal(s.to[0], T0 + 900);
+	assert_string_equal(s.gap[0], "");
+	assert_string_equal(s.branch[1], "");
+	assert_int_equal(s.to[1], T0 + 1000);
+	/* The last segment before the fork, and no commit behind it. */
+	walstore_remove(logged, 1, 9);
+	walstore_remove(logged, 1, 8);
+	walstore_piece(logged, one, 8 - FIRST, 1, 8, 0,
+	    (uint32_t)(fork_at % SIZE) & ~UINT32_C(8191));
+	assert_int_equal(spans(b, 2).n, 1);
+	/* From its pieces, too. */
+	walstore_piece(logged, one, 8 - FIRST, 1, 8,
+	    (uint32_t)(fork_at % SIZE) & ~UINT32_C(8191), 90001);
+	s = spans(b, 2);
+	assert_int_equal(s.n, 2);
+	assert_string_equal(s.branch[0], "timeline 1");
+	assert_int_equal(s.to[0], T0 + 800);
+	/* One that is missing before the fork is missing for both. */
+	walstore_remove(logged, 1, 7);
+	s = spans(b, 2);
+	assert_int_equal(s.n, 1);
+	assert_string_equal(s.branch[0], "");
 	memout_free(b[0]);
 	memout_free(b[1]);
 }
@@ -577,11 +692,13 @@ main(void)
 		T(names_are_read_as_they_are_written),
 		T(timelines_lead_from_one_to_another),
 		T(the_first_gap_is_named_and_pieces_count),
+		T(a_part_of_the_log_answers_as_all_of_it),
 		T(a_missing_piece_ends_what_pieces_give),
 		T(pieces_do_not_stand_for_what_was_left_or_is_followed),
 		T(pieces_beside_the_new_timelines_segment_count),
 		T(a_damaged_history_is_said_and_not_followed),
 		T(a_window_leads_from_the_backup_to_the_last_commit),
+		T(an_older_branch_that_goes_on_has_a_window_of_its_own),
 		T(a_backup_with_its_own_wal_is_a_moment),
 		T(a_time_can_be_reached_when_a_later_commit_is_there),
 		T(positions_transactions_and_names_are_looked_for),

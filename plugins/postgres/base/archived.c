@@ -5,21 +5,28 @@
 #include "../postgres.h"
 #include "../wal/archive.h"
 
-#define FIRST_WAIT 250 /* ms between two looks, and the longest */
+#define FIRST_WAIT 50 /* ms between two looks, and the longest */
 #define LONGEST_WAIT 5000
+
+/* The WAL that is waited for. */
+struct wanted {
+	uint32_t timeline;
+	uint64_t first, last; /* segments */
+};
 
 /* HF_OK: there; HF_E_NOTFOUND: not yet.  gap: what is missing. */
 typedef int
 look_fn(const struct run *, const struct archive *, char gap[WAL_FILE_MAX]);
 
 static int
-look(const struct run *r, look_fn *fn, char gap[WAL_FILE_MAX],
-    struct hf_error *err)
+look(const struct run *r, const struct wanted *w, look_fn *fn,
+    char gap[WAL_FILE_MAX], struct hf_error *err)
 {
 	struct archive *a;
 	int rc;
 
-	rc = archive_load(r->log, r->system, r->segment_size, &a, err);
+	rc = archive_load_part(r->log, r->system, r->segment_size, w->timeline,
+	    w->first, w->last, &a, err);
 	if (rc != HF_OK)
 		return rc;
 	rc = fn(r, a, gap);
@@ -28,13 +35,13 @@ look(const struct run *r, look_fn *fn, char gap[WAL_FILE_MAX],
 }
 
 static int
-wait_for(const struct run *r, look_fn *fn, char gap[WAL_FILE_MAX],
-    struct hf_error *err)
+wait_for(const struct run *r, const struct wanted *w, look_fn *fn,
+    char gap[WAL_FILE_MAX], struct hf_error *err)
 {
 	int64_t end = conn_now() + r->e->conf.wal.wait, ms = FIRST_WAIT;
 	int rc;
 
-	while ((rc = look(r, fn, gap, err)) == HF_E_NOTFOUND) {
+	while ((rc = look(r, w, fn, gap, err)) == HF_E_NOTFOUND) {
 		if (conn_now() >= end)
 			return HF_E_NOTFOUND;
 		if (!H->sleep(r->e->ctx, ms))
@@ -89,13 +96,15 @@ before_start(
 int
 archived_begins(struct run *r, struct hf_error *err)
 {
+	uint64_t segno = r->start / r->segment_size;
+	struct wanted w = { r->start_timeline, segno - 1, segno };
 	char gap[WAL_FILE_MAX];
 	int rc;
 
 	/* In the first segment of all there is nothing before it. */
-	if (r->log == NULL || r->start / r->segment_size < 2)
+	if (r->log == NULL || segno < 2)
 		return HF_OK;
-	rc = wait_for(r, before_start, gap, err);
+	rc = wait_for(r, &w, before_start, gap, err);
 	if (rc != HF_E_NOTFOUND)
 		return rc;
 	return fail(r, "; nothing was copied yet", gap, err);
@@ -114,12 +123,14 @@ start_to_stop(
 int
 archived_whole(struct run *r, struct hf_error *err)
 {
+	struct wanted w = { r->stop_timeline, r->start / r->segment_size,
+		r->stop / r->segment_size };
 	char gap[WAL_FILE_MAX];
 	int rc;
 
 	if (r->log == NULL)
 		return HF_OK;
-	rc = wait_for(r, start_to_stop, gap, err);
+	rc = wait_for(r, &w, start_to_stop, gap, err);
 	if (rc != HF_E_NOTFOUND)
 		return rc;
 	return fail(r, ", and the backup needs it", gap, err);

@@ -17,9 +17,8 @@
 
 /* ---- what the server is ---- */
 
-/* The only row of a command of the walsender; PQclear it. */
-static int
-one_row(struct conn *c, const char *command, int fields, PGresult **res,
+int
+base_row(struct conn *c, const char *command, int fields, PGresult **res,
     struct hf_error *err)
 {
 	PGresult *end;
@@ -44,11 +43,15 @@ identify(struct run *r, struct hf_error *err)
 	PGresult *res;
 	int rc;
 
-	rc = one_row(r->c, "IDENTIFY_SYSTEM", 3, &res, err);
+	rc = base_row(r->c, "IDENTIFY_SYSTEM", 3, &res, err);
 	if (rc == HF_OK) {
 		r->system = strtoull(PQgetvalue(res, 0, 0), NULL, 10);
-		if (r->system == 0)
-			rc = H->fail(err, HF_E_IO, "%s: no system identifier",
+		r->now_timeline =
+		    (uint32_t)strtoul(PQgetvalue(res, 0, 1), NULL, 10);
+		if (r->system == 0 || r->now_timeline == 0 ||
+		    !lsn_parse(PQgetvalue(res, 0, 2), &r->now))
+			rc = H->fail(err, HF_E_IO,
+			    "%s: IDENTIFY_SYSTEM cannot be understood",
 			    r->c->label);
 	}
 	PQclear(res);
@@ -64,7 +67,7 @@ segment_size(struct run *r, struct hf_error *err)
 	char *unit;
 	int rc;
 
-	rc = one_row(r->c, "SHOW wal_segment_size", 1, &res, err);
+	rc = base_row(r->c, "SHOW wal_segment_size", 1, &res, err);
 	if (rc == HF_OK) {
 		n = strtoull(PQgetvalue(res, 0, 0), &unit, 10);
 		n *= strcmp(unit, "GB") == 0   ? 1u << 30
@@ -93,7 +96,7 @@ check_archive_mode(struct run *r, struct hf_error *err)
 	if (r->log == NULL || conf->wal.stream || standby == NULL ||
 	    strcmp(standby, "off") != 0)
 		return HF_OK;
-	rc = one_row(r->c, "SHOW archive_mode", 1, &res, err);
+	rc = base_row(r->c, "SHOW archive_mode", 1, &res, err);
 	if (rc == HF_OK && strcmp(PQgetvalue(res, 0, 0), "off") == 0)
 		rc = postgres_fail_hint(err, HF_E_INVALID,
 		    "ALTER SYSTEM SET archive_mode = on; ALTER SYSTEM SET "
@@ -158,6 +161,22 @@ tell_positions(struct run *r, struct hf_error *err)
 	return rc;
 }
 
+static int
+tell_parent(struct run *r, struct hf_error *err)
+{
+	char from[LSN_TEXT_MAX];
+	int rc;
+
+	if (r->parent.backup == NULL)
+		return HF_OK;
+	rc =
+	    fact(r, BASE_FACT_FROM, err, "%s", lsn_text(r->parent.start, from));
+	if (rc == HF_OK)
+		rc = fact(r, BASE_FACT_FROM_TIMELINE, err, "%" PRIu32,
+		    r->parent.start_timeline);
+	return rc;
+}
+
 /* By the server's clock, where it lets us ask. */
 static int
 tell_time(struct run *r, struct hf_error *err)
@@ -198,8 +217,25 @@ copy(struct run *r, struct hf_error *err)
 	return damage_fail(&r->damage, r->c->label, err);
 }
 
+/* Until something is begun nothing is told, so that a refusal leaves nothing
+ * behind. */
 static int
-run_backup(struct run *r, struct hf_error *err)
+begin(struct run *r, struct hf_in *parent, struct hf_error *err)
+{
+	int rc;
+
+	if ((rc = identify(r, err)) != HF_OK ||
+	    (rc = segment_size(r, err)) != HF_OK ||
+	    (rc = check_archive_mode(r, err)) != HF_OK)
+		return rc;
+	if (parent != NULL && ((rc = parent_fits(r, parent, err)) != HF_OK ||
+				  (rc = parent_upload(r, err)) != HF_OK))
+		return rc;
+	return receive_begin(r, err);
+}
+
+static int
+run_backup(struct run *r, struct hf_in *parent, struct hf_error *err)
 {
 	int rc;
 
@@ -210,11 +246,8 @@ run_backup(struct run *r, struct hf_error *err)
 	r->damage.ctx = r->e->ctx;
 	r->c->notice = damage_notice;
 	r->c->notice_arg = &r->damage;
-	if ((rc = identify(r, err)) != HF_OK ||
-	    (rc = segment_size(r, err)) != HF_OK ||
-	    (rc = check_archive_mode(r, err)) != HF_OK ||
+	if ((rc = begin(r, parent, err)) != HF_OK ||
 	    (rc = tell_server(r, err)) != HF_OK ||
-	    (rc = receive_begin(r, err)) != HF_OK ||
 	    (rc = archived_begins(r, err)) != HF_OK ||
 	    (rc = copy(r, err)) != HF_OK)
 		return rc;
@@ -224,7 +257,8 @@ run_backup(struct run *r, struct hf_error *err)
 		    "server",
 		    r->c->label);
 	if ((rc = tell_time(r, err)) != HF_OK ||
-	    (rc = tell_positions(r, err)) != HF_OK)
+	    (rc = tell_positions(r, err)) != HF_OK ||
+	    (rc = tell_parent(r, err)) != HF_OK)
 		return rc;
 	return archived_whole(r, err);
 }
@@ -237,14 +271,16 @@ base_backup(struct hf_engine *e, const struct hf_request *req,
 	struct run r = { .e = e, .out = out, .log = log ? req->log : NULL };
 	int rc;
 
-	if (req->kind != HF_KIND_FULL || req->flags != 0)
+	if ((req->kind != HF_KIND_FULL && req->kind != HF_KIND_INCR) ||
+	    req->flags != 0)
 		return H->fail(err, HF_E_UNSUPPORTED,
-		    "a physical backup is a full one, without flags: not kind "
-		    "0x%x, flags 0x%x",
+		    "a physical backup is a full or an incremental one, "
+		    "without flags: not kind 0x%x, flags 0x%x",
 		    req->kind, req->flags);
 	if ((rc = conninfo_source(&e->conf, &r.info, err)) != HF_OK)
 		return rc;
-	rc = run_backup(&r, err);
+	rc =
+	    run_backup(&r, req->kind == HF_KIND_INCR ? req->parent : NULL, err);
 	conn_close(r.c);
 	conninfo_free(r.info);
 	damage_free(&r.damage);

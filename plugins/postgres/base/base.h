@@ -19,13 +19,17 @@
 #define BASE_FACT_WAL "wal" /* "included" (in base.tar) or "log" */
 #define BASE_FACT_CHECKSUMS "data_checksums" /* "on", "off" */
 #define BASE_FACT_STOPPED "stop_time" /* Unix seconds, the server's clock */
+/* Of an incremental one: its parent's start_lsn and timeline. */
+#define BASE_FACT_FROM "incremental_from"
+#define BASE_FACT_FROM_TIMELINE "incremental_from_timeline"
 /* "tablespace.<oid>" = its path on the server */
 #define BASE_FACT_TABLESPACE "tablespace."
 
 #define BASE_TAR "base.tar"
 #define BASE_MANIFEST "backup_manifest"
 
-/* As hf_engine_ops.backup, with HF_KIND_FULL and mode physical. */
+/* As hf_engine_ops.backup, with HF_KIND_FULL or (server 17 and later)
+ * HF_KIND_INCR, and mode physical. */
 int base_backup(struct hf_engine *, const struct hf_request *, struct hf_out *,
     struct hf_error *);
 /* As hf_engine_ops.check: wal_level, max_wal_senders, archive_mode and

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* doctor: can this server be backed up, and is its WAL taken care of? */
 #include "base.h"
+#include "run.h"
 
 #include "../conn.h"
 #include "../conninfo.h"
@@ -22,6 +23,8 @@ struct look {
 	struct findings *to;
 	struct text role; /* as an SQL identifier */
 	bool standby;
+	int trial; /* the process of our own walsender, which may not have ended
+		    * when those in use are counted; 0: none */
 };
 
 /* The columns of the only row. */
@@ -90,6 +93,7 @@ look_replication(
 	if (rc == HF_E_CANCELLED)
 		return H->fail(err, rc, "cancelled");
 	if (rc == HF_OK) {
+		l->trial = PQbackendPID(c->pg);
 		finding_tell(l->to, HF_PASS, "replication", NULL,
 		    "the role may replicate, and pg_hba.conf lets it");
 		conn_close(c);
@@ -136,15 +140,18 @@ look_levels(struct look *l, struct hf_error *err)
 {
 	PGresult *res;
 	int64_t senders, used;
+	char sql[400];
 	int rc;
 
-	rc = row(l, &res, err,
+	(void)snprintf(sql, sizeof sql,
 	    "SELECT current_setting('wal_level'), "
 	    "current_setting('max_wal_senders'), (SELECT count(*) FROM "
-	    "pg_stat_activity WHERE backend_type = 'walsender'), "
+	    "pg_stat_activity WHERE backend_type = 'walsender' AND pid <> %d), "
 	    "current_setting('full_page_writes'), "
 	    "current_setting('data_checksums'), "
-	    "current_setting('wal_segment_size')");
+	    "current_setting('wal_segment_size')",
+	    l->trial);
+	rc = row(l, &res, err, sql);
 	if (rc != HF_OK)
 		return rc;
 	if (is(res, 0, "minimal"))
@@ -183,6 +190,51 @@ look_levels(struct look *l, struct hf_error *err)
 		finding_tell(l->to, HF_PASS, "data_checksums", NULL, "on");
 	finding_tell(l->to, HF_PASS, "wal_segment_size", NULL, "%s",
 	    PQgetvalue(res, 0, 5));
+	PQclear(res);
+	return HF_OK;
+}
+
+/* ---- incremental backups ---- */
+
+/* Whether the pipeline wants any is not known here: so it is no warning, and as
+ * the hint of what is good is not shown, the result says what to do. */
+static int
+look_summaries(struct look *l, struct hf_error *err)
+{
+	PGresult *res;
+	int rc;
+
+	if (l->c->version < PARENT_SERVER)
+		return HF_OK;
+	rc = row(l, &res, err,
+	    "SELECT current_setting('summarize_wal'), "
+	    "current_setting('wal_summary_keep_time'), "
+	    "coalesce(summarizer_pid, -1), b, pg_size_pretty(b) FROM (SELECT "
+	    "summarizer_pid, greatest(0, pg_wal_lsn_diff(CASE WHEN "
+	    "pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE "
+	    "pg_current_wal_lsn() END, pending_lsn))::bigint AS b FROM "
+	    "pg_get_wal_summarizer_state()) s");
+	if (rc != HF_OK)
+		return rc;
+	if (is(res, 0, "off"))
+		finding_tell(l->to, HF_PASS, "summarize_wal", PARENT_SUMMARIZE,
+		    "off, which incremental backups alone need: ALTER SYSTEM "
+		    "SET summarize_wal = on");
+	else if (number(res, 2) <= 0)
+		finding_tell(l->to, HF_WARN, "summarize_wal",
+		    "The server's log says why its \"walsummarizer\" ended.",
+		    "on, but nobody summarizes: full backups are made where "
+		    "incremental ones are asked for");
+	else
+		finding_tell(l->to,
+		    number(res, 3) > HELD_MUCH ? HF_WARN : HF_PASS,
+		    "summarize_wal",
+		    number(res, 3) > HELD_MUCH
+			? "An incremental backup waits until it has come along."
+			: NULL,
+		    "on, %s behind; summaries are kept for %s",
+		    PQgetvalue(res, 0, 4),
+		    is(res, 1, "0") ? "ever" : PQgetvalue(res, 0, 1));
 	PQclear(res);
 	return HF_OK;
 }
@@ -434,6 +486,8 @@ look_all(struct look *l, const struct conninfo *info, struct hf_error *err)
 		rc = look_rights(l, err);
 	if (rc == HF_OK)
 		rc = look_levels(l, err);
+	if (rc == HF_OK)
+		rc = look_summaries(l, err);
 	return rc == HF_OK ? look_wal(l, err) : rc;
 }
 

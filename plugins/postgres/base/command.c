@@ -41,7 +41,8 @@ old_words(struct text *t, const struct conf *conf, bool wal, int64_t kb)
 }
 
 static void
-new_words(struct text *t, const struct conf *conf, bool wal, int64_t kb)
+new_words(struct text *t, const struct conf *conf, bool wal, bool incremental,
+    int64_t kb)
 {
 	text_add(t, "BASE_BACKUP (LABEL 'holdfast', PROGRESS");
 	text_addf(t, ", CHECKPOINT '%s'", conf->checkpoint);
@@ -54,12 +55,15 @@ new_words(struct text *t, const struct conf *conf, bool wal, int64_t kb)
 	text_add(t, ", TABLESPACE_MAP");
 	if (!conf->verify_checksums)
 		text_add(t, ", VERIFY_CHECKSUMS false");
-	text_add(t, ", MANIFEST 'yes', TARGET 'client')");
+	text_add(t, ", MANIFEST 'yes', TARGET 'client'");
+	if (incremental)
+		text_add(t, ", INCREMENTAL");
+	text_add(t, ")");
 }
 
 int
 command_text(struct text *t, const struct conf *conf, int version, bool wal,
-    struct hf_error *err)
+    bool incremental, struct hf_error *err)
 {
 	int64_t kb;
 	int rc;
@@ -69,6 +73,6 @@ command_text(struct text *t, const struct conf *conf, int version, bool wal,
 	if (version < COMMAND_TYPED)
 		old_words(t, conf, wal, kb);
 	else
-		new_words(t, conf, wal, kb);
+		new_words(t, conf, wal, incremental, kb);
 	return text_ok(t, err);
 }

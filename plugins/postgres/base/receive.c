@@ -124,14 +124,15 @@ receive_begin(struct run *r, struct hf_error *err)
 	struct text sql = { 0 };
 	int rc;
 
-	rc =
-	    command_text(&sql, &r->e->conf, r->c->version, r->log == NULL, err);
+	rc = command_text(&sql, &r->e->conf, r->c->version, r->log == NULL,
+	    r->parent.backup != NULL, err);
 	if (rc == HF_OK)
 		rc = conn_send(r->c, err, text_get(&sql));
 	text_free(&sql);
 	if (rc == HF_OK)
 		rc = read_position(r, &r->start, &r->start_timeline,
 		    "the server did not say where the backup starts", err);
+	r->c->refusals = NULL; /* from here on a failure is one */
 	return rc == HF_OK ? read_tablespaces(r, err) : rc;
 }
 
@@ -187,10 +188,13 @@ check_base(struct object *o, struct hf_error *err)
 	struct run *r = o->r;
 	int rc;
 
-	if (!o->tar.label || o->tar.control_len == 0)
+	if (o->tar.label.len == 0 || o->tar.control.len == 0)
 		return H->fail(err, HF_E_IO, "%s: has no %s", o->name,
-		    o->tar.label ? "global/pg_control" : "backup_label");
-	if ((rc = control_parse(o->tar.control, o->tar.control_len,
+		    o->tar.label.len != 0 ? "global/pg_control"
+					  : "backup_label");
+	if ((rc = parent_label(r, o->tar.label.b, err)) != HF_OK)
+		return rc;
+	if ((rc = control_parse(o->tar.control.b, o->tar.control.len,
 		 "global/pg_control", &r->control, err)) != HF_OK)
 		return rc;
 	if (r->control.system_identifier != r->system)
@@ -308,9 +312,9 @@ why_short(struct object *o, struct hf_error *err)
 	else if (o->r->typed)
 		whole = tar_end(&o->tar, NULL) == HF_OK;
 	else
-		whole =
-		    !tar_inside(&o->tar) &&
-		    (!o->is_base || (o->tar.label && o->tar.control_len != 0));
+		whole = !tar_inside(&o->tar) &&
+			(!o->is_base ||
+			    (o->tar.label.len != 0 && o->tar.control.len != 0));
 	if (whole)
 		return HF_OK;
 	if ((rc = conn_result(o->r->c, &res, err)) != HF_OK)

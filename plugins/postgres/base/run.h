@@ -3,6 +3,7 @@
  *
  *   base.c      the order of things, and the facts
  *   command.c   BASE_BACKUP, in the words of each version
+ *   parent.c    what an incremental one builds on
  *   receive.c   what the server sends, into objects
  *   tar.c       looking at a tar stream that passes
  *   damage.c    pages whose checksum does not agree
@@ -15,7 +16,7 @@
 
 #include "../control.h"
 #include "../text.h"
-#include "../wal/name.h"
+#include "../wal/needs.h"
 #include "damage.h"
 
 struct conn;
@@ -32,7 +33,10 @@ struct run {
 
 	/* Of the server, before it begins. */
 	uint64_t system;
-	uint32_t segment_size;
+	uint32_t segment_size, now_timeline;
+	lsn_t now; /* where it writes */
+
+	struct needs parent; /* backup NULL: a full one */
 
 	/* Of the backup, as the server tells it. */
 	lsn_t start, stop;
@@ -46,8 +50,30 @@ struct run {
 	uint64_t done, total; /* bytes; total is an estimate */
 };
 
+/* The only row of a command of the walsender, with so many fields at least;
+ * PQclear it, also after a failure. */
+int base_row(struct conn *, const char *command, int fields, PGresult **,
+    struct hf_error *);
+
+/* From here on: UPLOAD_MANIFEST, and WAL summaries. */
+#define PARENT_SERVER 170000
+/* The hint where summarize_wal is off. */
+#define PARENT_SUMMARIZE \
+	"ALTER SYSTEM SET summarize_wal = on; SELECT pg_reload_conf();"
+
+/* Can there be an incremental backup of this server on that one?
+ * HF_E_UNSUPPORTED says why not.  Then r->parent is set. */
+int parent_fits(struct run *, struct hf_in *parent, struct hf_error *);
+/* Its manifest to the server.  HF_E_UNSUPPORTED: the server cannot use it;
+ * HF_E_CORRUPT: the parent's copy is damaged. */
+int parent_upload(struct run *, struct hf_error *);
+/* Of the backup_label that came: does it begin where the server said, and build
+ * on the parent, or, a full one, on nothing?  HF_E_CORRUPT. */
+int parent_label(const struct run *, const char *text, struct hf_error *);
+
 /* Start it: where the backup begins, its tablespaces (told as facts), and no
- * object yet. */
+ * object yet.  HF_E_UNSUPPORTED: the server has no increment on the
+ * parent. */
 int receive_begin(struct run *, struct hf_error *);
 /* The tar files and the manifest, to the server's last word. */
 int receive_all(struct run *, struct hf_error *);

@@ -85,21 +85,22 @@ header(struct tar *t, struct hf_error *err)
 	t->members++;
 	t->left = size;
 	t->pad = (TAR_BLOCK - size % TAR_BLOCK) % TAR_BLOCK;
-	t->keeping = is_named(t, "global/pg_control");
-	if (t->keeping)
-		t->control_len = 0;
-	if (is_named(t, "backup_label"))
-		t->label = true;
+	t->keeping = is_named(t, "global/pg_control") ? &t->control
+		     : is_named(t, "backup_label")    ? &t->label
+						      : NULL;
+	if (t->keeping != NULL)
+		t->keeping->len = 0;
 	return HF_OK;
 }
 
 static void
-keep(struct tar *t, const unsigned char *p, size_t n)
+keep(struct tar_kept *k, const unsigned char *p, size_t n)
 {
-	if (n > sizeof t->control - t->control_len)
-		n = sizeof t->control - t->control_len;
-	memcpy(t->control + t->control_len, p, n);
-	t->control_len += n;
+	if (n > TAR_KEPT - k->len)
+		n = TAR_KEPT - k->len;
+	memcpy(k->b + k->len, p, n);
+	k->len += n;
+	k->b[k->len] = '\0';
 }
 
 int
@@ -112,8 +113,8 @@ tar_feed(struct tar *t, const void *buf, size_t len, struct hf_error *err)
 	for (; len > 0; p += n, len -= n) {
 		if (t->left > 0) {
 			n = t->left < len ? (size_t)t->left : len;
-			if (t->keeping)
-				keep(t, p, n);
+			if (t->keeping != NULL)
+				keep(t->keeping, p, n);
 			t->left -= n;
 		} else if (t->pad > 0) {
 			n = t->pad < len ? (size_t)t->pad : len;

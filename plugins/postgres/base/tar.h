@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Looking at a tar stream that passes: is it whole, and what does its
- * pg_control say?  Nothing is kept but one header and that file. */
+ * pg_control and its backup_label say?  Nothing is kept but one header and
+ * these files. */
 #ifndef HF_POSTGRES_BASE_TAR_H
 #define HF_POSTGRES_BASE_TAR_H
 
 #include <holdfast/plugin.h>
 
 #define TAR_BLOCK 512
-#define TAR_CONTROL 8192 /* the size of pg_control */
+#define TAR_KEPT 8192 /* the size of pg_control; the other has a few lines */
+
+/* A file that is kept, its beginning at least; and a NUL. */
+struct tar_kept {
+	char b[TAR_KEPT + 1];
+	size_t len;
+};
 
 struct tar {
 	const char *name;              /* for messages */
@@ -17,10 +24,9 @@ struct tar {
 	uint64_t pad;  /* and of what fills its last block */
 	unsigned zeros;
 	uint64_t members;
-	bool keeping; /* this member is pg_control */
-	unsigned char control[TAR_CONTROL];
-	size_t control_len;
-	bool label; /* backup_label was seen */
+	struct tar_kept *keeping; /* where this member goes; NULL: nowhere */
+	struct tar_kept control;  /* global/pg_control; len 0: not there */
+	struct tar_kept label;    /* backup_label */
 };
 
 void tar_init(struct tar *, const char *name);

@@ -17,8 +17,6 @@ static const struct {
 	{ "pg_extension", "" },
 	{ "pg_event_trigger", "" },
 	{ "pg_publication", "" },
-	{ "pg_subscription", " AND subdbid = (SELECT oid FROM pg_database"
-			     " WHERE datname = current_database())" },
 	{ "pg_foreign_data_wrapper", "" },
 	{ "pg_namespace",
 	    " AND nspname <> 'public' AND nspname !~ '^pg_(toast_)?temp_'" },
@@ -47,7 +45,8 @@ static const struct {
 /* What there is, as pg_identify_object names it.  Members of extensions go
  * with those, and parts of others (indexes, row types, sequences of columns)
  * with them; a partitioned table is a part of its own key.  Unqualified names
- * are pg_catalog's: nothing else is on the search path. */
+ * are pg_catalog's: nothing else is on the search path.  Of subscriptions only
+ * the names may be read by everybody in 13. */
 static int
 made(struct conn *c, PGresult **res, struct hf_error *err)
 {
@@ -55,7 +54,12 @@ made(struct conn *c, PGresult **res, struct hf_error *err)
 	size_t i, n = sizeof catalogs / sizeof catalogs[0];
 	int rc;
 
-	text_add(&sql, "SELECT i.type, i.identity FROM (");
+	text_add(&sql, "SELECT type, identity FROM (SELECT -1 AS rank, "
+		       "'subscription' AS type, quote_ident(subname) AS "
+		       "identity FROM pg_subscription WHERE subdbid = (SELECT "
+		       "oid FROM pg_database WHERE datname = "
+		       "current_database()) UNION ALL "
+		       "SELECT o.rank, i.type, i.identity FROM (");
 	for (i = 0; i < n; i++)
 		text_addf(&sql,
 		    "SELECT %zu AS rank, '%s'::regclass::oid AS classid, "
@@ -69,8 +73,8 @@ made(struct conn *c, PGresult **res, struct hf_error *err)
 	    "WHERE NOT EXISTS (SELECT 1 FROM pg_depend d "
 	    "WHERE d.classid = o.classid AND d.objid = o.objid "
 	    "AND d.deptype IN ('e', 'i') "
-	    "AND (d.refclassid, d.refobjid) <> (o.classid, o.objid)) "
-	    "ORDER BY o.rank, i.identity LIMIT %d",
+	    "AND (d.refclassid, d.refobjid) <> (o.classid, o.objid))) made "
+	    "ORDER BY rank, identity LIMIT %d",
 	    n, BATCH);
 	if ((rc = text_ok(&sql, err)) == HF_OK)
 		rc = conn_query(c, res, err, text_get(&sql));

@@ -307,3 +307,31 @@ load_run(struct hf_engine *e, const struct hf_request *r,
 	stored_close(&stored);
 	return rc;
 }
+
+int
+load_look(struct hf_engine *e, const struct hf_request *r, struct hf_error *err)
+{
+	/* Of what is not there yet, nothing is known but the name. */
+	struct contents contents = { 0 };
+	struct job j = { .e = e, .ctx = e->ctx, .c = &contents };
+	struct target t;
+	const char *name;
+	int rc;
+
+	set_conf(&j, r);
+	if (j.conf.only != NULL && j.conf.only[0] != NULL)
+		return HF_OK;
+	if ((rc = conninfo_target(&e->conf, r->target, &j.info, err)) != HF_OK)
+		return rc;
+	name = conninfo_get(j.info, "dbname");
+	if (name != NULL && (j.name = strdup(name)) == NULL) {
+		rc = postgres_nomem(err);
+	} else if (name != NULL) {
+		contents.database = j.name;
+		rc = target_open(&t, &j, err);
+		target_close(&t);
+	}
+	conninfo_free(j.info);
+	free(j.name);
+	return rc;
+}

@@ -13,4 +13,10 @@
 int load_run(struct hf_engine *, const struct hf_request *,
     struct hf_in *const *, size_t n, struct hf_error *);
 
+/* Only the look at the target that load_run begins with, for who has hours of
+ * work before it can be called: a whole database under the dbname of the target
+ * would be refused for what is there now.  Single objects are not asked
+ * about. */
+int load_look(struct hf_engine *, const struct hf_request *, struct hf_error *);
+
 #endif

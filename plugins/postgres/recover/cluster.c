@@ -2,7 +2,11 @@
 #include "cluster.h"
 
 #include "../base/base.h"
+#include "control.h"
+#include "increment.h"
 #include "inventory.h"
+#include "label.h"
+#include "manifest.h"
 #include "postgres.h"
 #include "settings.h"
 #include "spaces.h"
@@ -29,39 +33,90 @@ struct work {
 	struct cluster *c;
 	struct folder folder;
 	struct spaces spaces;
-	struct inventory *inventory;
+	struct chain *chain; /* NULL: a full backup alone */
+	struct geometry geometry;
 	uint64_t base_size;
+	char *label;    /* of the last link, of a chain */
+	char *manifest; /* NULL: there is none */
+	bool group;
+
+	/* Of the link that is being unpacked. */
+	struct inventory *inventory;
 	bool has_base, has_manifest;
+	bool *has_space;
 	struct unpack *unpacks; /* base.tar first */
 	size_t n;
 };
 
 /* ---- before ---- */
 
+static void
+on_space(struct work *w, const char *oid)
+{
+	char prefix[40];
+
+	for (size_t i = 0; i < w->spaces.n; i++)
+		if (strcmp(w->spaces.all[i].oid, oid) == 0) {
+			w->has_space[i] = true;
+			return;
+		}
+	/* One that is gone in the last link is not read. */
+	(void)snprintf(prefix, sizeof prefix, "pg_tblspc/%s/", oid);
+	if (w->inventory != NULL)
+		inventory_leave(w->inventory, prefix);
+}
+
 static int
 on_object(void *arg, const struct hf_object *o)
 {
 	struct work *w = arg;
+	char oid[16];
 
 	if (strcmp(o->key, BASE_TAR) == 0) {
 		w->has_base = true;
 		w->base_size = o->size;
 	} else if (strcmp(o->key, BASE_MANIFEST) == 0) {
 		w->has_manifest = true;
+	} else if (spaces_oid(o->key, oid)) {
+		on_space(w, oid);
 	}
 	return 0;
 }
 
 static int
-find_objects(struct work *w, struct hf_error *err)
+find_objects(struct work *w, struct hf_in *in, struct hf_error *err)
 {
-	int rc = H->in_list(w->c->in, on_object, w, err);
+	int rc;
 
+	w->has_base = w->has_manifest = false;
+	if (w->spaces.n > 0)
+		memset(w->has_space, 0, w->spaces.n * sizeof *w->has_space);
+	rc = H->in_list(in, on_object, w, err);
 	if (rc < 0)
 		return rc;
 	if (!w->has_base)
 		return H->fail(
 		    err, HF_E_CORRUPT, "the backup has no " BASE_TAR);
+	return HF_OK;
+}
+
+/* What is to be where, and how large it is at least. */
+static int
+read_chain(struct work *w, struct hf_error *err)
+{
+	uint64_t wal, listed;
+	int rc;
+
+	if (w->c->links.n == 1)
+		return HF_OK;
+	if ((rc = chain_read(&w->c->links, &w->chain, err)) != HF_OK)
+		return rc;
+	listed = chain_listed(w->chain);
+	wal = w->base_size > listed ? w->base_size - listed : 0;
+	w->base_size = chain_room(w->chain, "") + wal;
+	for (size_t i = 0; i < w->spaces.n; i++)
+		w->spaces.all[i].size =
+		    chain_room(w->chain, w->spaces.all[i].prefix);
 	return HF_OK;
 }
 
@@ -105,36 +160,25 @@ check_rooms(const struct work *w, struct hf_error *err)
 	return rc;
 }
 
-static int
-read_inventory(struct work *w, char **text, struct hf_error *err)
-{
-	size_t len;
-	int rc;
-
-	*text = NULL;
-	if (!w->has_manifest)
-		return HF_OK;
-	rc = stored_read(w->c->in, "", BASE_MANIFEST, text, &len, err);
-	if (rc == HF_OK)
-		rc = inventory_parse(*text, len, &w->inventory, err);
-	return rc;
-}
-
 /* ---- files ---- */
 
 static void
-plan(struct work *w, struct unpack *u, const char *object, uint64_t size,
+plan(struct work *w, size_t link, const char *object,
     const struct folder *folder, const char *prefix)
 {
-	*u = (struct unpack){ .ctx = w->c->e->ctx,
-		.in = w->c->in,
+	const struct links *l = &w->c->links;
+
+	w->unpacks[w->n++] = (struct unpack){ .ctx = w->c->e->ctx,
+		.in = l->all[link],
 		.object = object,
-		.size = size,
 		.folder = folder,
 		.prefix = prefix,
 		.inventory = w->inventory,
-		.threads = WRITERS };
-	w->n++;
+		.threads = WRITERS,
+		.chain = w->chain,
+		.link = link,
+		.last = link == l->n - 1,
+		.geometry = &w->geometry };
 }
 
 static int
@@ -146,34 +190,110 @@ task(void *arg, void *state, size_t n, struct hf_error *err)
 	return unpack_run(&w->unpacks[n], err);
 }
 
+/* Its size in blocks is what increments are checked by, and it is the
+ * server's that the facts name. */
 static int
-unpack_all(struct work *w, struct hf_error *err)
+look_at_control(struct work *w, size_t link, struct hf_error *err)
 {
-	static const struct workers_ops ops = { .task = task };
-	const struct hf_request *r = w->c->req;
-	unsigned streams = r->max_streams > 0 ? r->max_streams : 1;
+	const struct unpack_kept *kept = &w->unpacks[0].control;
+	const char *system =
+	    H->in_fact(w->c->links.all[link], BASE_FACT_SYSTEM);
+	struct control c;
 	int rc;
 
-	w->unpacks = calloc(w->spaces.n + 1, sizeof *w->unpacks);
-	if (w->unpacks == NULL)
-		return postgres_nomem(err);
-	plan(w, &w->unpacks[0], BASE_TAR, w->base_size, &w->folder, "");
-	for (size_t i = 0; i < w->spaces.n; i++) {
-		const struct space *s = &w->spaces.all[i];
+	if (kept->bytes == NULL)
+		return H->fail(
+		    err, HF_E_CORRUPT, "the backup has no " FOLDER_CONTROL);
+	rc = control_parse(kept->bytes, kept->len, FOLDER_CONTROL, &c, err);
+	if (rc != HF_OK)
+		return rc;
+	if (system == NULL || strtoull(system, NULL, 10) != c.system_identifier)
+		return H->fail(
+		    err, HF_E_CORRUPT, FOLDER_CONTROL " is of another server");
+	w->geometry = (struct geometry){ c.block_size, c.segment_blocks };
+	return geometry_check(&w->geometry, err);
+}
 
-		plan(w, &w->unpacks[i + 1], s->object, s->size, &s->folder,
-		    s->prefix);
-	}
-	if ((rc = workers_run(streams, w->n, &ops, w, err)) != HF_OK)
-		return rc;
-	if (w->inventory != NULL &&
-	    (rc = inventory_complete(w->inventory, err)) != HF_OK)
-		return rc;
+static int
+after_link(struct work *w, size_t link, struct hf_error *err)
+{
+	struct unpack_kept *label = &w->unpacks[0].label;
+	int rc = HF_OK;
+
+	if (w->inventory != NULL)
+		rc = inventory_complete(w->inventory, err);
 	for (size_t i = 0; i < w->n; i++) {
 		w->c->files += w->unpacks[i].files;
 		w->c->bytes += w->unpacks[i].bytes;
 	}
+	w->group = w->unpacks[0].group;
+	if (w->chain == NULL || rc != HF_OK ||
+	    (rc = links_label(&w->c->links, link, label->bytes, err)) !=
+		HF_OK ||
+	    (rc = look_at_control(w, link, err)) != HF_OK)
+		return rc;
+	if (link == w->c->links.n - 1) {
+		w->label = label->bytes;
+		label->bytes = NULL;
+	}
 	return HF_OK;
+}
+
+static void
+forget_link(struct work *w)
+{
+	for (size_t i = 0; i < w->n; i++) {
+		free(w->unpacks[i].label.bytes);
+		free(w->unpacks[i].control.bytes);
+	}
+	w->n = 0;
+	inventory_free(w->inventory);
+	w->inventory = NULL;
+}
+
+static int
+unpack_link(struct work *w, size_t link, struct hf_error *err)
+{
+	static const struct workers_ops ops = { .task = task };
+	const struct links *l = &w->c->links;
+	unsigned streams = w->c->req->max_streams;
+	int rc = HF_OK;
+
+	if (w->chain != NULL || w->has_manifest)
+		rc = links_inventory(l, link, &w->inventory,
+		    w->chain == NULL ? &w->manifest : NULL, err);
+	if (rc != HF_OK || (rc = find_objects(w, l->all[link], err)) != HF_OK)
+		return rc;
+	plan(w, link, BASE_TAR, &w->folder, "");
+	for (size_t i = 0; i < w->spaces.n; i++) {
+		const struct space *s = &w->spaces.all[i];
+
+		if (w->has_space[i])
+			plan(w, link, s->object, &s->folder, s->prefix);
+	}
+	rc = workers_run(streams > 0 ? streams : 1, w->n, &ops, w, err);
+	return rc == HF_OK ? after_link(w, link, err) : rc;
+}
+
+static int
+unpack_all(struct work *w, struct hf_error *err)
+{
+	const struct links *l = &w->c->links;
+	char name[64];
+	int rc = HF_OK;
+
+	w->unpacks = calloc(w->spaces.n + 1, sizeof *w->unpacks);
+	if (w->unpacks == NULL)
+		return postgres_nomem(err);
+	for (size_t k = 0; k < l->n && rc == HF_OK; k++) {
+		rc = unpack_link(w, k, err);
+		forget_link(w);
+		if (rc != HF_OK && l->n > 1) {
+			links_name(l, k, name, sizeof name);
+			(void)H->fail_context(err, "restoring %s", name);
+		}
+	}
+	return rc;
 }
 
 /* ---- settings ---- */
@@ -244,9 +364,52 @@ read_limits(struct work *w, struct hf_error *err)
 	return HF_OK;
 }
 
+/* Of a chain: recovery begins where the last link says, and it is none that
+ * builds on another one any more. */
 static int
-settings(
-    struct work *w, mode_t mode, const char *manifest, struct hf_error *err)
+put_label(struct work *w, mode_t mode, struct hf_error *err)
+{
+	struct text plain = { 0 };
+	int rc;
+
+	label_plain(w->label, &plain);
+	if ((rc = text_ok(&plain, err)) == HF_OK)
+		rc = folder_put(
+		    &w->folder, "backup_label", text_get(&plain), mode, err);
+	text_free(&plain);
+	return rc;
+}
+
+/* So that pg_verifybackup can look at it.  Nobody does so with a private copy,
+ * for which all that was changed would be read once more. */
+static int
+put_manifest(struct work *w, mode_t mode, struct hf_error *err)
+{
+	const struct cluster *c = w->c;
+	const struct manifest m = { .ctx = c->e->ctx,
+		.chain = w->chain,
+		.folder = &w->folder,
+		.spaces = &w->spaces,
+		.system = H->in_fact(links_last(&c->links), BASE_FACT_SYSTEM),
+		.threads = c->req->max_streams };
+	struct text made = { 0 };
+	int rc = HF_OK;
+
+	if (w->chain == NULL) {
+		if (w->manifest != NULL)
+			rc = folder_put(
+			    &w->folder, BASE_MANIFEST, w->manifest, mode, err);
+	} else if (c->below == NULL) {
+		if ((rc = manifest_write(&m, &made, err)) == HF_OK)
+			rc = folder_put(&w->folder, BASE_MANIFEST,
+			    text_get(&made), mode, err);
+		text_free(&made);
+	}
+	return rc;
+}
+
+static int
+settings(struct work *w, mode_t mode, struct hf_error *err)
 {
 	const struct restore_conf *conf = w->c->req->restore_conf;
 	const struct folder *p = &w->folder;
@@ -273,21 +436,16 @@ settings(
 	if (unlinkat(p->fd, "standby.signal", 0) != 0 && errno != ENOENT)
 		return H->fail_errno(
 		    err, errno, "removing %s/standby.signal", p->path);
-	if ((rc = folder_put(p, "recovery.signal", "", mode, err)) != HF_OK)
-		return rc;
-	/* So that pg_verifybackup can look at it. */
-	return manifest == NULL
-		   ? HF_OK
-		   : folder_put(p, BASE_MANIFEST, manifest, mode, err);
+	return folder_put(p, "recovery.signal", "", mode, err);
 }
 
 /* ---- the end ---- */
 
 /* Everything is on the disk before pg_control makes it a data directory. */
 static int
-finish(struct work *w, bool group, struct hf_error *err)
+finish(struct work *w, struct hf_error *err)
 {
-	mode_t mode = group ? 0750 : 0700;
+	mode_t mode = w->group ? 0750 : 0700;
 	int rc = folder_sync(&w->folder, err);
 
 	for (size_t i = 0; i < w->spaces.n && rc == HF_OK; i++)
@@ -304,13 +462,19 @@ begin(struct work *w, struct hf_error *err)
 {
 	struct cluster *c = w->c;
 	const struct restore_conf *conf = c->req->restore_conf;
+	struct hf_in *last = links_last(&c->links);
 	struct owner owner;
 	int rc;
 
-	if ((rc = find_objects(w, err)) != HF_OK ||
-	    (rc = folder_owner(c->e->conf.run_as, &owner, err)) != HF_OK ||
-	    (rc = spaces_list(c->in, conf == NULL ? NULL : conf->tablespace,
-		 c->below, c->dir, &w->spaces, err)) != HF_OK ||
+	if ((rc = folder_owner(c->e->conf.run_as, &owner, err)) != HF_OK ||
+	    (rc = spaces_list(last, conf == NULL ? NULL : conf->tablespace,
+		 c->below, c->dir, &w->spaces, err)) != HF_OK)
+		return rc;
+	w->has_space = calloc(w->spaces.n + 1, sizeof *w->has_space);
+	if (w->has_space == NULL)
+		return postgres_nomem(err);
+	if ((rc = find_objects(w, last, err)) != HF_OK ||
+	    (rc = read_chain(w, err)) != HF_OK ||
 	    (rc = folder_open(c->e->ctx, c->dir, "the data directory", &owner,
 		 &w->folder, err)) != HF_OK ||
 	    (rc = spaces_open(&w->spaces, c->e->ctx, &owner, err)) != HF_OK)
@@ -322,26 +486,28 @@ int
 cluster_restore(struct cluster *c, struct hf_error *err)
 {
 	struct work w = { .c = c, .folder = { .parent = -1, .fd = -1 } };
-	char *manifest = NULL;
-	bool group;
+	mode_t mode;
 	int rc;
 
 	if ((rc = begin(&w, err)) != HF_OK ||
-	    (rc = read_inventory(&w, &manifest, err)) != HF_OK ||
 	    (rc = unpack_all(&w, err)) != HF_OK ||
 	    (rc = spaces_link(&w.spaces, &w.folder, err)) != HF_OK)
 		goto out;
-	group = w.unpacks[0].group;
-	rc = settings(&w, group ? 0640 : 0600, manifest, err);
-	if (rc == HF_OK)
-		rc = finish(&w, group, err);
+	mode = w.group ? 0640 : 0600;
+	if (w.chain != NULL && (rc = put_label(&w, mode, err)) != HF_OK)
+		goto out;
+	if ((rc = settings(&w, mode, err)) == HF_OK &&
+	    (rc = put_manifest(&w, mode, err)) == HF_OK)
+		rc = finish(&w, err);
 out:
 	/* Both or none. */
 	w.folder.done = rc == HF_OK;
 	spaces_close(&w.spaces, rc == HF_OK);
 	folder_close(&w.folder);
-	inventory_free(w.inventory);
+	chain_free(w.chain);
+	free(w.has_space);
 	free(w.unpacks);
-	free(manifest);
+	free(w.label);
+	free(w.manifest);
 	return rc;
 }

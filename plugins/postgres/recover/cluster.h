@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A base backup as a data directory: files, tablespaces, settings. */
+/* A base backup, and the increments on it, as a data directory: files,
+ * tablespaces, settings. */
 #ifndef HF_POSTGRES_RECOVER_CLUSTER_H
 #define HF_POSTGRES_RECOVER_CLUSTER_H
 
+#include "chain.h"
 #include "limits.h"
 #include "recover.h"
 
 struct cluster {
 	struct hf_engine *e;
 	const struct hf_request *req;
-	struct hf_in *in;
+	struct links links;
 	const char *dir; /* absolute */
 	const struct recover_target *target;
 	const char *restore_command; /* as the server is to have it */

@@ -46,11 +46,12 @@ which(const struct hf_engine *e, const struct hf_request *r, char **name,
 	return rc;
 }
 
-/* Found before the work of hours: the target can be spoken to, and has a name
- * for the copy. */
+/* Found before the work of hours: the target can be spoken to, has a name for
+ * the copy, and room for it: what is there already is nobody's.  The copying
+ * looks again. */
 static int
 check_target(
-    const struct hf_engine *e, const struct hf_request *r, struct hf_error *err)
+    struct hf_engine *e, const struct hf_request *r, struct hf_error *err)
 {
 	struct conninfo *info;
 	int rc = conninfo_target(&e->conf, r->target, &info, err);
@@ -64,7 +65,7 @@ check_target(
 		    "the target names no database: one database is copied "
 		    "there");
 	conninfo_free(info);
-	return rc;
+	return rc == HF_OK ? load_look(e, r, err) : rc;
 }
 
 /* The private server's database as objects, below its own folder. */
@@ -161,8 +162,9 @@ tell(const struct hf_engine *e, const struct recover_target *t)
 }
 
 int
-copy_run(struct hf_engine *e, const struct hf_request *r, struct hf_in *in,
-    const struct recover_target *t, struct hf_error *err)
+copy_run(struct hf_engine *e, const struct hf_request *r,
+    const struct links *links, const struct recover_target *t,
+    struct hf_error *err)
 {
 	const char *dir = H->folder(e->ctx, HF_FOLDER_SCRATCH);
 	char *name;
@@ -176,7 +178,7 @@ copy_run(struct hf_engine *e, const struct hf_request *r, struct hf_in *in,
 		return rc;
 	rc = server_place(
 	    e->ctx, &e->conf, dir == NULL ? "/var/tmp" : dir, &e->server, err);
-	if (rc == HF_OK && (rc = private_fill(e, r, in, t, err)) == HF_OK &&
+	if (rc == HF_OK && (rc = private_fill(e, r, links, t, err)) == HF_OK &&
 	    (rc = copy(e, r, name, err)) == HF_OK)
 		tell(e, t);
 	server_stop(e->server);

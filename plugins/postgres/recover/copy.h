@@ -6,8 +6,10 @@
 
 #include "recover.h"
 
+struct links;
+
 /* As recover_run, for a target that is a conninfo. */
-int copy_run(struct hf_engine *, const struct hf_request *, struct hf_in *,
-    const struct recover_target *, struct hf_error *);
+int copy_run(struct hf_engine *, const struct hf_request *,
+    const struct links *, const struct recover_target *, struct hf_error *);
 
 #endif

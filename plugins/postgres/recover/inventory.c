@@ -11,15 +11,14 @@
 #include <string.h>
 
 struct file {
+	struct inventory_file told;
 	char *path;
-	uint64_t size;
-	uint32_t crc;
-	bool has_crc; /* other algorithms are left to the object's own hash */
 	atomic_bool seen;
 };
 struct inventory {
 	struct file *files; /* by path */
 	size_t n;
+	char *wal;
 };
 
 static int
@@ -85,6 +84,8 @@ static bool
 read_file(const json_t *entry, struct file *f)
 {
 	json_t *size = json_object_get(entry, "Size");
+	const char *mtime =
+	    json_string_value(json_object_get(entry, "Last-Modified"));
 	const char *algorithm =
 	    json_string_value(json_object_get(entry, "Checksum-Algorithm"));
 	const char *sum = json_string_value(json_object_get(entry, "Checksum"));
@@ -93,7 +94,12 @@ read_file(const json_t *entry, struct file *f)
 	if (!json_is_integer(size) || json_integer_value(size) < 0 ||
 	    (f->path = path_of(entry)) == NULL)
 		return false;
-	f->size = (uint64_t)json_integer_value(size);
+	f->told.path = f->path;
+	f->told.size = (uint64_t)json_integer_value(size);
+	if (mtime != NULL && strlen(mtime) < sizeof f->told.mtime &&
+	    mtime[strspn(mtime, "0123456789-: ABCDEFGHIJKLMNOPQRSTUVWXYZ")] ==
+		'\0')
+		memcpy(f->told.mtime, mtime, strlen(mtime));
 	atomic_init(&f->seen, false);
 	if (algorithm == NULL || strcmp(algorithm, "CRC32C") != 0)
 		return true;
@@ -101,9 +107,9 @@ read_file(const json_t *entry, struct file *f)
 		return false;
 	/* In the order of its bytes in a server's memory: little-endian ones
 	 * are all that is sold. */
-	f->crc = (uint32_t)crc[0] | (uint32_t)crc[1] << 8 |
-		 (uint32_t)crc[2] << 16 | (uint32_t)crc[3] << 24;
-	f->has_crc = true;
+	f->told.crc = (uint32_t)crc[0] | (uint32_t)crc[1] << 8 |
+		      (uint32_t)crc[2] << 16 | (uint32_t)crc[3] << 24;
+	f->told.has_crc = true;
 	return true;
 }
 
@@ -135,6 +141,14 @@ read_files(struct inventory *m, const json_t *files, struct hf_error *err)
 	return HF_OK;
 }
 
+static int
+read_wal(struct inventory *m, const json_t *ranges, struct hf_error *err)
+{
+	m->wal = json_is_array(ranges) ? json_dumps(ranges, JSON_COMPACT)
+				       : strdup("[]");
+	return m->wal == NULL ? postgres_nomem(err) : HF_OK;
+}
+
 int
 inventory_parse(
     const char *text, size_t len, struct inventory **out, struct hf_error *err)
@@ -152,8 +166,8 @@ inventory_parse(
 		rc = damaged(err, "it has no list of files");
 	else if ((m = calloc(1, sizeof *m)) == NULL)
 		rc = postgres_nomem(err);
-	else
-		rc = read_files(m, files, err);
+	else if ((rc = read_files(m, files, err)) == HF_OK)
+		rc = read_wal(m, json_object_get(root, "WAL-Ranges"), err);
 	json_decref(root);
 	if (rc == HF_OK)
 		*out = m;
@@ -170,31 +184,48 @@ inventory_free(struct inventory *m)
 	for (size_t i = 0; i < m->n; i++)
 		free(m->files[i].path);
 	free(m->files);
+	free(m->wal);
 	free(m);
+}
+
+static struct file *
+find(const struct inventory *m, const char *path)
+{
+	const struct file key = { .path = (char *)(uintptr_t)path };
+
+	return bsearch(&key, m->files, m->n, sizeof *m->files, by_path);
 }
 
 int
 inventory_seen(struct inventory *m, const char *path, uint64_t size,
     uint32_t crc, struct hf_error *err)
 {
-	struct file key = { .path = (char *)(uintptr_t)path };
-	struct file *f =
-	    bsearch(&key, m->files, m->n, sizeof *m->files, by_path);
+	struct file *f = find(m, path);
 
 	/* WAL is not in it, and neither is itself. */
 	if (f == NULL)
 		return HF_OK;
-	if (f->size != size)
+	if (f->told.size != size)
 		return H->fail(err, HF_E_CORRUPT,
 		    "%s has %" PRIu64 " bytes, and by the backup_manifest "
 		    "%" PRIu64,
-		    path, size, f->size);
-	if (f->has_crc && f->crc != crc)
+		    path, size, f->told.size);
+	if (f->told.has_crc && f->told.crc != crc)
 		return H->fail(err, HF_E_CORRUPT,
 		    "%s: its checksum is not that of the backup_manifest",
 		    path);
-	atomic_store(&f->seen, true);
+	if (atomic_exchange(&f->seen, true))
+		return H->fail(
+		    err, HF_E_CORRUPT, "%s is in the backup twice", path);
 	return HF_OK;
+}
+
+void
+inventory_leave(struct inventory *m, const char *prefix)
+{
+	for (size_t i = 0; i < m->n; i++)
+		if (strncmp(m->files[i].path, prefix, strlen(prefix)) == 0)
+			atomic_store(&m->files[i].seen, true);
 }
 
 int
@@ -218,4 +249,24 @@ size_t
 inventory_count(const struct inventory *m)
 {
 	return m->n;
+}
+
+const struct inventory_file *
+inventory_get(const struct inventory *m, size_t n)
+{
+	return &m->files[n].told;
+}
+
+const struct inventory_file *
+inventory_find(const struct inventory *m, const char *path)
+{
+	const struct file *f = find(m, path);
+
+	return f == NULL ? NULL : &f->told;
+}
+
+const char *
+inventory_wal(const struct inventory *m)
+{
+	return m->wal;
 }

@@ -215,13 +215,14 @@ recover(struct hf_engine *e, struct cluster *c, struct feed *feed, int version,
 }
 
 int
-private_fill(struct hf_engine *e, const struct hf_request *r, struct hf_in *in,
-    const struct recover_target *wanted, struct hf_error *err)
+private_fill(struct hf_engine *e, const struct hf_request *r,
+    const struct links *links, const struct recover_target *wanted,
+    struct hf_error *err)
 {
 	struct recover_target t = *wanted;
 	struct cluster c = { .e = e,
 		.req = r,
-		.in = in,
+		.links = *links,
 		.dir = server_data(e->server),
 		.target = &t,
 		.below = server_folder(e->server) };
@@ -230,7 +231,8 @@ private_fill(struct hf_engine *e, const struct hf_request *r, struct hf_in *in,
 	int rc, version = 0;
 
 	t.action = "promote";
-	if ((rc = read_source(r, in, &source, &version, err)) == HF_OK &&
+	if ((rc = read_source(r, links_last(links), &source, &version, err)) ==
+		HF_OK &&
 	    (rc = feed_start(e->ctx, &source, server_folder(e->server), &feed,
 		 err)) == HF_OK &&
 	    (rc = recover(e, &c, feed, version, err)) == HF_OK)

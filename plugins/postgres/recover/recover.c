@@ -20,15 +20,11 @@
 #define KNOWN_FLAGS (HF_RESTORE_IN_PLACE | HF_RESTORE_FORCE)
 
 static int
-check_request(const struct hf_request *r, size_t n, struct hf_error *err)
+check_request(const struct hf_request *r, struct hf_error *err)
 {
 	if ((r->flags & ~KNOWN_FLAGS) != 0)
 		return H->fail(err, HF_E_UNSUPPORTED,
 		    "unknown restore flags 0x%x", r->flags);
-	if (n != 1)
-		return H->fail(err, HF_E_UNSUPPORTED,
-		    "a base backup is restored from one full backup, not %zu",
-		    n);
 	if (r->target == NULL)
 		return postgres_fail_hint(err, HF_E_INVALID,
 		    "Name a folder with --to, for a data directory; or a "
@@ -142,6 +138,11 @@ tell_all(const struct cluster *c)
 	text_addf(&t, "%zu, %" PRIu64 " bytes", c->files, c->bytes);
 	tell(ctx, "files", &t);
 	text_reset(&t);
+	if (c->links.n > 1) {
+		text_addf(&t, "%zu, on a full backup", c->links.n - 1);
+		tell(ctx, "increments", &t);
+		text_reset(&t);
+	}
 	settings_describe(&t, c->target);
 	tell(ctx, "recovery", &t);
 	H->result(ctx, "then", how_it_ends(c->target));
@@ -164,11 +165,12 @@ tell_all(const struct cluster *c)
 }
 
 static int
-to_folder(struct hf_engine *e, const struct hf_request *r, struct hf_in *in,
-    const struct recover_target *t, struct hf_error *err)
+to_folder(struct hf_engine *e, const struct hf_request *r,
+    const struct links *links, const struct recover_target *t,
+    struct hf_error *err)
 {
 	struct text dir = { 0 }, line = { 0 };
-	struct cluster c = { .e = e, .req = r, .in = in, .target = t };
+	struct cluster c = { .e = e, .req = r, .links = *links, .target = t };
 	int rc;
 
 	if ((r->flags & HF_RESTORE_IN_PLACE) != 0)
@@ -178,7 +180,7 @@ to_folder(struct hf_engine *e, const struct hf_request *r, struct hf_in *in,
 		    "a data directory is not replaced: the server's would be "
 		    "gone before the restored one had recovered");
 	if ((rc = absolute(r->target, &dir, err)) == HF_OK &&
-	    (rc = command(r, in, t, &line, err)) == HF_OK) {
+	    (rc = command(r, links_last(links), t, &line, err)) == HF_OK) {
 		c.dir = text_get(&dir);
 		c.restore_command = text_get(&line);
 		rc = cluster_restore(&c, err);
@@ -208,17 +210,19 @@ int
 recover_run(struct hf_engine *e, const struct hf_request *r,
     struct hf_in *const *in, size_t n, struct hf_error *err)
 {
+	const struct links links = { in, n };
 	struct recover_target t;
 	int rc;
 
-	if ((rc = check_request(r, n, err)) != HF_OK ||
+	if ((rc = check_request(r, err)) != HF_OK ||
+	    (rc = links_check(&links, err)) != HF_OK ||
 	    (rc = recover_target(r, &t, err)) != HF_OK)
 		return rc;
 	if (!is_path(r->target))
-		return copy_run(e, r, in[0], &t, err);
+		return copy_run(e, r, &links, &t, err);
 	if (private_is(e, r->target)) {
 		look_only(r, &t);
-		return private_fill(e, r, in[0], &t, err);
+		return private_fill(e, r, &links, &t, err);
 	}
-	return to_folder(e, r, in[0], &t, err);
+	return to_folder(e, r, &links, &t, err);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* From a physical backup: a data directory that recovers to a moment, or one
- * database out of that moment. */
+/* From a physical backup, full or with increments on it: a data directory that
+ * recovers to a moment, or one database out of that moment. */
 #ifndef HF_POSTGRES_RECOVER_H
 #define HF_POSTGRES_RECOVER_H
 
@@ -31,7 +31,8 @@ struct recover_target {
 int recover_target(
     const struct hf_request *, struct recover_target *, struct hf_error *);
 
-/* As hf_engine_ops.restore.  A target that is a path: a data directory.  A
+/* As hf_engine_ops.restore; what was done is the newest one's: its end, its
+ * WAL, its tablespaces.  A target that is a path: a data directory.  A
  * conninfo: one database (restore_conf.database, else that of the source's
  * conninfo), recovered in a private server and copied there. */
 int recover_run(struct hf_engine *, const struct hf_request *,

@@ -117,7 +117,7 @@ rehearse_fetch(const struct cluster *c)
 
 	if (geteuid() != 0 || c->req->log_command == NULL ||
 	    (conf != NULL && conf->restore_command != NULL) ||
-	    first_segment(c->in, file) != HF_OK)
+	    first_segment(links_last(&c->links), file) != HF_OK)
 		return;
 	/* Why a shell could not be run is no matter of the user's rights. */
 	if (fetch(c, file, &said, NULL) != HF_OK) {

@@ -22,13 +22,15 @@ struct listing {
 	struct hf_error *err;
 };
 
-/* "16385.tar" */
-static bool
-of_space(const char *name, size_t *digits)
+bool
+spaces_oid(const char *object, char oid[16])
 {
-	*digits = strspn(name, "0123456789");
-	return *digits > 0 && *digits < 11 &&
-	       strcmp(name + *digits, SUFFIX) == 0;
+	size_t digits = strspn(object, "0123456789");
+
+	if (digits == 0 || digits > 10 || strcmp(object + digits, SUFFIX) != 0)
+		return false;
+	(void)snprintf(oid, 16, "%.*s", (int)digits, object);
+	return true;
 }
 
 static int
@@ -36,12 +38,11 @@ on_object(void *arg, const struct hf_object *o)
 {
 	struct listing *l = arg;
 	struct spaces *s = l->spaces;
-	char key[64];
+	char key[64], oid[16];
 	const char *from;
 	struct space *grown;
-	size_t digits;
 
-	if (!of_space(o->key, &digits))
+	if (!spaces_oid(o->key, oid))
 		return 0;
 	if ((grown = realloc(s->all, (s->n + 1) * sizeof *grown)) == NULL)
 		goto nomem;
@@ -49,8 +50,7 @@ on_object(void *arg, const struct hf_object *o)
 	grown += s->n++;
 	*grown = (struct space){ .size = o->size,
 		.folder = { .parent = -1, .fd = -1 } };
-	(void)snprintf(
-	    grown->oid, sizeof grown->oid, "%.*s", (int)digits, o->key);
+	(void)snprintf(grown->oid, sizeof grown->oid, "%s", oid);
 	(void)snprintf(
 	    grown->object, sizeof grown->object, "%.15s" SUFFIX, grown->oid);
 	(void)snprintf(

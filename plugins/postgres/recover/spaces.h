@@ -24,6 +24,8 @@ struct spaces {
  * none, two that go to one place, or one inside of datadir. */
 int spaces_list(struct hf_in *, const char *const *map, const char *below,
     const char *datadir, struct spaces *, struct hf_error *);
+/* "16385" out of "16385.tar"; false: the object is no tablespace. */
+bool spaces_oid(const char *object, char oid[16]);
 /* Their folders, as folder_open. */
 int spaces_open(struct spaces *, const struct hf_ctx *, const struct owner *,
     struct hf_error *);

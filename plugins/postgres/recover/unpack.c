@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "unpack.h"
 
+#include "chain.h"
 #include "folder.h"
 #include "postgres.h"
+#include "text.h"
 #include "writers.h"
 
 #include <archive.h>
@@ -16,6 +18,8 @@
 
 #define BUFFER ((size_t)1 << 20)
 #define WAL_SEGMENT_NAME 24
+#define KEPT_MAX ((size_t)64 << 10)
+#define LABEL "backup_label"
 
 struct source {
 	struct unpack *u;
@@ -117,27 +121,87 @@ folder_mode(struct archive_entry *e)
 
 /* ---- entries ---- */
 
+/* As mkdirat. */
 static int
-make_folder(struct source *s, const char *path, mode_t mode)
+make_one(struct source *s, const char *path, mode_t mode)
 {
 	const struct folder *p = s->u->folder;
 
-	if (path[0] == '\0')
+	if (mkdirat(p->fd, path, 0700) != 0)
+		return -1;
+	if (p->owner.change && fchownat(p->fd, path, p->owner.uid, p->owner.gid,
+				   AT_SYMLINK_NOFOLLOW) != 0)
+		return -1;
+	return mode == 0700 ? 0 : fchmodat(p->fd, path, mode, 0);
+}
+
+/* One that a file of an older link needed is there already. */
+static bool
+made_before(struct source *s, const char *path, mode_t mode)
+{
+	const struct folder *p = s->u->folder;
+	struct stat st;
+
+	return s->u->chain != NULL &&
+	       fstatat(p->fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISDIR(st.st_mode) && fchmodat(p->fd, path, mode, 0) == 0;
+}
+
+static int
+make_folder(struct source *s, const char *path, mode_t mode)
+{
+	if (path[0] == '\0' || (s->u->chain != NULL && !s->u->last))
 		return HF_OK;
-	if (mkdirat(p->fd, path, 0700) != 0) {
-		if (errno == EEXIST || errno == ENOENT)
-			return H->fail(s->err, HF_E_CORRUPT,
-			    errno == EEXIST ? "%s: it has %s twice"
-					    : "%s: it has no folder for %s",
-			    s->u->object, path);
-		return H->fail_errno(
-		    s->err, errno, "making %s/%s", p->path, path);
+	if (make_one(s, path, mode) == 0)
+		return HF_OK;
+	if (errno == EEXIST && made_before(s, path, mode))
+		return HF_OK;
+	if (errno == EEXIST || errno == ENOENT)
+		return H->fail(s->err, HF_E_CORRUPT,
+		    errno == EEXIST ? "%s: it has %s twice"
+				    : "%s: it has no folder for %s",
+		    s->u->object, path);
+	return H->fail_errno(
+	    s->err, errno, "making %s/%s", s->u->folder->path, path);
+}
+
+/* Above a file of an older link; the last one sets their modes. */
+static int
+make_parents(struct source *s, char *path)
+{
+	for (char *at = strchr(path, '/'); at != NULL;
+	     at = strchr(at + 1, '/')) {
+		int rc;
+
+		*at = '\0';
+		rc = make_one(s, path, 0700);
+		if (rc != 0 && errno != EEXIST)
+			rc = H->fail_errno(s->err, errno, "making %s/%s",
+			    s->u->folder->path, path);
+		else
+			rc = HF_OK;
+		*at = '/';
+		if (rc != HF_OK)
+			return rc;
 	}
-	if ((p->owner.change && fchownat(p->fd, path, p->owner.uid,
-				    p->owner.gid, AT_SYMLINK_NOFOLLOW) != 0) ||
-	    (mode != 0700 && fchmodat(p->fd, path, mode, 0) != 0))
-		return H->fail_errno(s->err, errno,
-		    "setting owner and mode of %s/%s", p->path, path);
+	return HF_OK;
+}
+
+static int
+keep(struct source *s, struct unpack_kept *k, const void *block, size_t len)
+{
+	char *grown;
+
+	if (k->len + len > KEPT_MAX)
+		return H->fail(s->err, HF_E_CORRUPT,
+		    "%s: " LABEL " or " FOLDER_CONTROL " is too large",
+		    s->u->object);
+	if ((grown = realloc(k->bytes, k->len + len + 1)) == NULL)
+		return postgres_nomem(s->err);
+	k->bytes = grown;
+	memcpy(grown + k->len, block, len);
+	k->len += len;
+	grown[k->len] = '\0';
 	return HF_OK;
 }
 
@@ -167,7 +231,8 @@ push_block(
 
 /* HF_EOF: a writer has failed, and says why.  Takes path. */
 static int
-write_file(struct source *s, struct archive_entry *e, char *path)
+write_file(struct source *s, struct archive_entry *e, char *path,
+    enum writers_job job, struct unpack_kept *kept)
 {
 	struct chunk *c = writers_chunk(s->writers);
 	int64_t size = archive_entry_size(e), at = 0;
@@ -181,6 +246,7 @@ write_file(struct source *s, struct archive_entry *e, char *path)
 		return HF_EOF;
 	}
 	c->path = path;
+	c->job = job;
 	c->mode = file_mode(e);
 	while ((got = archive_read_data_block(s->tar, &block, &len, &off)) ==
 	       ARCHIVE_OK) {
@@ -191,6 +257,8 @@ write_file(struct source *s, struct archive_entry *e, char *path)
 			goto fail;
 		}
 		at += (int64_t)len;
+		if (kept != NULL && (rc = keep(s, kept, block, len)) != HF_OK)
+			goto fail;
 		rc = push_block(s, &c, block, len);
 		if (rc != HF_OK)
 			return rc;
@@ -206,8 +274,8 @@ write_file(struct source *s, struct archive_entry *e, char *path)
 	}
 	c->last = true;
 	writers_push(s->writers, c);
-	s->u->files++;
-	s->u->bytes += (uint64_t)size;
+	s->u->files += job == WRITERS_MAKE;
+	s->u->bytes += job == WRITERS_CHECK ? 0 : (uint64_t)size;
 	return HF_OK;
 fail:
 	/* The writers are abandoned: it only has to be freed. */
@@ -216,24 +284,53 @@ fail:
 	return rc;
 }
 
+/* What becomes of a file of a chain's link. */
+static int
+job_of(struct source *s, char *path, enum writers_job *job)
+{
+	const struct unpack *u = s->u;
+	struct text full = { 0 };
+	int rc;
+
+	*job = WRITERS_MAKE;
+	if (u->chain == NULL)
+		return HF_OK;
+	text_addf(&full, "%s%s", u->prefix, path);
+	if ((rc = text_ok(&full, s->err)) == HF_OK)
+		rc = chain_job(u->chain, u->link, text_get(&full), job, s->err);
+	/* That of the result is another one. */
+	if (strcmp(text_get(&full), LABEL) == 0)
+		*job = WRITERS_CHECK;
+	text_free(&full);
+	if (rc == HF_OK && *job == WRITERS_MAKE && !u->last)
+		rc = make_parents(s, path);
+	return rc;
+}
+
+/* Takes path. */
 static int
 plain_file(struct source *s, struct archive_entry *e, char *path)
 {
-	char *tmp;
+	struct unpack *u = s->u;
+	struct unpack_kept *kept = NULL;
+	enum writers_job job;
+	int rc;
 
-	if (s->u->prefix[0] != '\0')
-		return write_file(s, e, path);
-	if (strcmp(path, "PG_VERSION") == 0)
-		s->u->group = (archive_entry_perm(e) & 0040) != 0;
-	if (is_segment(path))
-		s->u->wal = true;
-	if (strcmp(path, FOLDER_CONTROL) == 0) {
+	if ((rc = job_of(s, path, &job)) != HF_OK) {
 		free(path);
-		if ((tmp = strdup(FOLDER_CONTROL_TMP)) == NULL)
-			return postgres_nomem(s->err);
-		path = tmp;
+		return rc;
 	}
-	return write_file(s, e, path);
+	if (u->prefix[0] == '\0') {
+		if (strcmp(path, "PG_VERSION") == 0)
+			u->group = (archive_entry_perm(e) & 0040) != 0;
+		if (is_segment(path))
+			u->wal = true;
+		if (strcmp(path, LABEL) == 0)
+			kept = &u->label;
+		else if (strcmp(path, FOLDER_CONTROL) == 0)
+			kept = &u->control;
+	}
+	return write_file(s, e, path, job, kept);
 }
 
 static int
@@ -307,7 +404,13 @@ open_tar(struct source *s)
 	if ((s->buf = malloc(BUFFER)) == NULL ||
 	    (s->tar = archive_read_new()) == NULL)
 		return postgres_nomem(s->err);
-	rc = writers_new(u->threads, u->folder, u->prefix, u->inventory,
+	rc = writers_new(u->threads,
+	    &(struct writers_place){
+		.folder = u->folder,
+		.prefix = u->prefix,
+		.inventory = u->inventory,
+		.geometry = u->geometry,
+	    },
 	    &s->writers, s->err);
 	if (rc != HF_OK)
 		return rc;

@@ -2,8 +2,9 @@
 #include "writers.h"
 
 #include "crc32c.h"
-#include "inventory.h"
 #include "folder.h"
+#include "increment.h"
+#include "inventory.h"
 #include "postgres.h"
 #include "text.h"
 
@@ -35,16 +36,17 @@ struct writer {
 	int status;
 
 	/* The file it is at. */
-	char *path;
-	int fd;
+	char *path; /* as the tar has it */
+	char *name; /* in the folder */
+	enum writers_job job;
+	struct increment increment;
+	int fd; /* -1 while it is only checked */
 	off_t size, flushed;
 	uint32_t crc;
 };
 
 struct writers {
-	const struct folder *folder;
-	const char *prefix;
-	struct inventory *inventory;
+	struct writers_place to;
 	pthread_mutex_t lock;
 	pthread_cond_t freed;
 	struct chunk *free;
@@ -58,34 +60,67 @@ struct writers {
 /* ---- a file ---- */
 
 static int
-file_begin(struct writer *w, struct chunk *c)
+file_make(struct writer *w, mode_t mode)
 {
-	const struct folder *p = w->all->folder;
+	const struct folder *p = w->all->to.folder;
 
-	w->path = c->path;
-	c->path = NULL;
-	w->size = w->flushed = 0;
-	w->crc = 0;
-	w->fd = openat(p->fd, w->path,
+	w->fd = openat(p->fd, w->name,
 	    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (w->fd < 0 && (errno == EEXIST || errno == ENOENT))
 		return H->fail(w->err, HF_E_CORRUPT,
 		    errno == EEXIST ? "%s is in the tar file twice"
 				    : "%s: the tar file has no folder for it",
-		    w->path);
+		    w->name);
 	if (w->fd < 0)
 		return H->fail_errno(
-		    w->err, errno, "making %s/%s", p->path, w->path);
+		    w->err, errno, "making %s/%s", p->path, w->name);
 	if ((p->owner.change &&
 		fchown(w->fd, p->owner.uid, p->owner.gid) != 0) ||
-	    (c->mode != 0600 && fchmod(w->fd, c->mode) != 0))
+	    (mode != 0600 && fchmod(w->fd, mode) != 0))
 		return H->fail_errno(w->err, errno,
-		    "setting owner and mode of %s/%s", p->path, w->path);
+		    "setting owner and mode of %s/%s", p->path, w->name);
 	return HF_OK;
 }
 
 static int
-file_write(struct writer *w, const struct chunk *c)
+file_apply(struct writer *w)
+{
+	const struct folder *p = w->all->to.folder;
+
+	increment_strip(w->name);
+	increment_init(&w->increment, w->all->to.geometry, w->path);
+	w->fd = openat(p->fd, w->name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	if (w->fd < 0 && errno == ENOENT)
+		return H->fail(w->err, HF_E_CORRUPT,
+		    "%s: there is no %s to which it could be applied", w->path,
+		    w->name);
+	if (w->fd < 0)
+		return H->fail_errno(
+		    w->err, errno, "opening %s/%s", p->path, w->name);
+	return HF_OK;
+}
+
+static int
+file_begin(struct writer *w, struct chunk *c)
+{
+	w->path = c->path;
+	c->path = NULL;
+	w->job = c->job;
+	w->size = w->flushed = 0;
+	w->crc = 0;
+	if (w->job == WRITERS_CHECK)
+		return HF_OK;
+	w->name = strdup(
+	    w->all->to.prefix[0] == '\0' && strcmp(w->path, FOLDER_CONTROL) == 0
+		? FOLDER_CONTROL_TMP
+		: w->path);
+	if (w->name == NULL)
+		return postgres_nomem(w->err);
+	return w->job == WRITERS_APPLY ? file_apply(w) : file_make(w, c->mode);
+}
+
+static int
+put(struct writer *w, const struct chunk *c)
 {
 	size_t done = 0;
 
@@ -96,13 +131,28 @@ file_write(struct writer *w, const struct chunk *c)
 			continue;
 		if (n < 0)
 			return H->fail_errno(w->err, errno, "writing %s/%s",
-			    w->all->folder->path, w->path);
+			    w->all->to.folder->path, w->name);
 		done += (size_t)n;
 	}
-	if (w->all->inventory != NULL)
+	return HF_OK;
+}
+
+static int
+file_write(struct writer *w, const struct chunk *c)
+{
+	int rc = HF_OK;
+
+	if (w->job == WRITERS_MAKE)
+		rc = put(w, c);
+	else if (w->job == WRITERS_APPLY)
+		rc = increment_feed(
+		    &w->increment, w->fd, c->data, c->len, w->err);
+	if (rc != HF_OK)
+		return rc;
+	if (w->all->to.inventory != NULL)
 		w->crc = crc32c(w->crc, c->data, c->len);
 	w->size += (off_t)c->len;
-	if (w->size - w->flushed >= FLUSH) {
+	if (w->job == WRITERS_MAKE && w->size - w->flushed >= FLUSH) {
 		(void)sync_file_range(w->fd, w->flushed, w->size - w->flushed,
 		    SYNC_FILE_RANGE_WRITE);
 		w->flushed = w->size;
@@ -110,27 +160,39 @@ file_write(struct writer *w, const struct chunk *c)
 	return HF_OK;
 }
 
+static void
+file_forget(struct writer *w)
+{
+	if (w->fd >= 0)
+		(void)close(w->fd);
+	w->fd = -1;
+	increment_clear(&w->increment);
+	free(w->path);
+	free(w->name);
+	w->path = w->name = NULL;
+}
+
 static int
 file_end(struct writer *w)
 {
-	const char *name =
-	    strcmp(w->path, FOLDER_CONTROL_TMP) == 0 ? FOLDER_CONTROL : w->path;
+	const struct writers_place *to = &w->all->to;
 	struct text path = { 0 };
 	int rc = HF_OK;
 
-	if (close(w->fd) != 0)
-		rc = H->fail_errno(w->err, errno, "writing %s/%s",
-		    w->all->folder->path, w->path);
+	if (w->job == WRITERS_APPLY)
+		rc = increment_end(&w->increment, w->fd, w->err);
+	if (w->fd >= 0 && close(w->fd) != 0 && rc == HF_OK)
+		rc = H->fail_errno(
+		    w->err, errno, "writing %s/%s", to->folder->path, w->name);
 	w->fd = -1;
-	if (rc == HF_OK && w->all->inventory != NULL) {
-		text_addf(&path, "%s%s", w->all->prefix, name);
+	if (rc == HF_OK && to->inventory != NULL) {
+		text_addf(&path, "%s%s", to->prefix, w->path);
 		if ((rc = text_ok(&path, w->err)) == HF_OK)
-			rc = inventory_seen(w->all->inventory, text_get(&path),
+			rc = inventory_seen(to->inventory, text_get(&path),
 			    (uint64_t)w->size, w->crc, w->err);
 		text_free(&path);
 	}
-	free(w->path);
-	w->path = NULL;
+	file_forget(w);
 	return rc;
 }
 
@@ -222,8 +284,8 @@ make_chunks(struct writers *w, unsigned n, struct hf_error *err)
 }
 
 int
-writers_new(unsigned n, const struct folder *folder, const char *prefix,
-    struct inventory *inventory, struct writers **out, struct hf_error *err)
+writers_new(unsigned n, const struct writers_place *to, struct writers **out,
+    struct hf_error *err)
 {
 	struct writers *w;
 	int rc, e = 0;
@@ -232,9 +294,7 @@ writers_new(unsigned n, const struct folder *folder, const char *prefix,
 	w = calloc(1, sizeof *w + n * sizeof w->writers[0]);
 	if (w == NULL)
 		return postgres_nomem(err);
-	w->folder = folder;
-	w->prefix = prefix;
-	w->inventory = inventory;
+	w->to = *to;
 	(void)pthread_mutex_init(&w->lock, NULL);
 	(void)pthread_cond_init(&w->freed, NULL);
 	if ((rc = make_chunks(w, n, err)) != HF_OK) {
@@ -282,6 +342,7 @@ writers_chunk(struct writers *w)
 	if (c != NULL) {
 		c->next = NULL;
 		c->path = NULL;
+		c->job = WRITERS_MAKE;
 		c->last = false;
 		c->len = 0;
 	}
@@ -335,14 +396,12 @@ writers_end(struct writers *w, bool abandon, struct hf_error *err)
 		struct writer *one = &w->writers[i];
 
 		(void)pthread_join(one->thread, NULL);
-		if (one->fd >= 0)
-			(void)close(one->fd);
+		file_forget(one);
 		if (one->status != HF_OK && rc == HF_OK) {
 			rc = one->status;
 			(void)H->fail_move(err, one->err);
 		}
 		H->fail_free(one->err);
-		free(one->path);
 		free_chunks(one->queue.first);
 		(void)pthread_cond_destroy(&one->filled);
 	}

@@ -12,23 +12,40 @@
 
 #define WRITERS_CHUNK ((size_t)128 << 10)
 
+struct geometry;
 struct inventory;
 struct folder;
 struct writers;
 
+/* What becomes of a file. */
+enum writers_job {
+	WRITERS_MAKE,  /* it is not there yet */
+	WRITERS_APPLY, /* an increment, to the file that is there */
+	WRITERS_CHECK  /* it is held against the inventory alone */
+};
+
 struct chunk {
 	struct chunk *next;
-	char *path;  /* a new file below the folder: malloc'ed; NULL: more of
-		      * the same */
+	char *path; /* of a file, below the folder, as its tar has it:
+		     * malloc'ed; NULL: more of the same */
+	enum writers_job job;
 	mode_t mode; /* of a new file */
 	bool last;   /* of its file */
 	size_t len;
 	unsigned char data[WRITERS_CHUNK];
 };
 
-/* n threads.  prefix: before paths, as the inventory (NULL: none) has them. */
-int writers_new(unsigned n, const struct folder *, const char *prefix,
-    struct inventory *, struct writers **, struct hf_error *);
+struct writers_place {
+	const struct folder *folder; /* where to; pg_control is made under its
+				      * temporary name */
+	const char *prefix; /* before paths, as the inventory has them */
+	struct inventory *inventory;     /* may be NULL */
+	const struct geometry *geometry; /* for increments; may be NULL */
+};
+
+/* n threads. */
+int writers_new(unsigned n, const struct writers_place *, struct writers **,
+    struct hf_error *);
 /* An empty one, waiting until there is; NULL: a thread failed. */
 struct chunk *writers_chunk(struct writers *);
 /* Hand it over, filled: all of a file before the next. */

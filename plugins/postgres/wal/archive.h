@@ -34,6 +34,13 @@ int wal_facts(
  * archive_broken. */
 int archive_load(struct hf_in *log, uint64_t system, uint32_t segment_size,
     struct archive **, struct hf_error *);
+/* What a recovery on timeline, and on those it comes from, could ask for from
+ * one segment to another, and a little more; the histories are its own and
+ * those of the timelines after it.  Enough for archive_reach between the two,
+ * and no more is asked of the log however long it is. */
+int archive_load_part(struct hf_in *log, uint64_t system, uint32_t segment_size,
+    uint32_t timeline, uint64_t first, uint64_t last, struct archive **,
+    struct hf_error *);
 void archive_free(struct archive *);
 uint64_t archive_system(const struct archive *);
 uint32_t archive_segment_size(const struct archive *);

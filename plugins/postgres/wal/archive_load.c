@@ -202,11 +202,12 @@ take_name(void *arg, const struct hf_object *o)
 	return 0;
 }
 
-static int
-list_names(struct hf_in *log, struct archive *a, struct hf_error *err)
+int
+archive_list(struct hf_in *log, struct archive *a, const char *prefix,
+    struct hf_error *err)
 {
 	struct listing l = { .a = a };
-	int rc = H->in_list(log, take_name, &l, err);
+	int rc = H->log_list(log, prefix, take_name, &l, err);
 
 	if (l.nomem)
 		return postgres_nomem(err);
@@ -259,8 +260,9 @@ done:
 	return rc;
 }
 
-static int
-read_histories(struct hf_in *log, struct archive *a, struct hf_error *err)
+int
+archive_read_histories(
+    struct hf_in *log, struct archive *a, struct hf_error *err)
 {
 	size_t n = 0;
 	int rc;
@@ -393,8 +395,8 @@ end_of_timeline(struct hf_in *log, struct archive *a, size_t from, size_t to,
 	return join_pieces(log, a, first, n, err);
 }
 
-static int
-read_pieces(struct hf_in *log, struct archive *a, struct hf_error *err)
+int
+archive_read_pieces(struct hf_in *log, struct archive *a, struct hf_error *err)
 {
 	size_t timelines = 0, from, to;
 	int rc;
@@ -433,9 +435,9 @@ archive_load(struct hf_in *log, uint64_t system, uint32_t segment_size,
 		(rc = only_system(log, &a->system, err)) != HF_OK) ||
 	    (segment_size == 0 &&
 		(rc = find_segment_size(log, a, err)) != HF_OK) ||
-	    (rc = list_names(log, a, err)) != HF_OK ||
-	    (rc = read_histories(log, a, err)) != HF_OK ||
-	    (rc = read_pieces(log, a, err)) != HF_OK) {
+	    (rc = archive_list(log, a, "", err)) != HF_OK ||
+	    (rc = archive_read_histories(log, a, err)) != HF_OK ||
+	    (rc = archive_read_pieces(log, a, err)) != HF_OK) {
 		archive_free(a);
 		return rc;
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What archive.c asks and archive_load.c fills. */
+/* What archive.c asks, and archive_load.c and archive_part.c fill. */
 #ifndef HF_POSTGRES_WAL_ARCHIVE_PRIVATE_H
 #define HF_POSTGRES_WAL_ARCHIVE_PRIVATE_H
 
@@ -28,5 +28,13 @@ struct archive {
 int archive_compare(const void *, const void *);
 /* The first that is not before the key. */
 size_t archive_find(const struct archive *, const struct wal_name *key);
+
+/* More of the names, those that begin so; sorted again. */
+int archive_list(
+    struct hf_in *log, struct archive *, const char *prefix, struct hf_error *);
+/* When all names are there, once each. */
+int
+archive_read_histories(struct hf_in *log, struct archive *, struct hf_error *);
+int archive_read_pieces(struct hf_in *log, struct archive *, struct hf_error *);
 
 #endif

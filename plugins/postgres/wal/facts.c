@@ -23,30 +23,28 @@ tell_time(
 }
 
 int
-facts_tell(struct hf_writer *w, uint32_t segment_size, const void *data,
-    size_t len, struct hf_error *err)
+facts_tell(struct hf_writer *w, uint32_t segment_size,
+    const struct segment_facts *f, struct hf_error *err)
 {
-	struct segment_facts f = { 0 };
 	char text[32], lsn[LSN_TEXT_MAX];
 	int rc;
 
 	(void)snprintf(text, sizeof text, "%" PRIu32, segment_size);
 	rc = H->writer_fact(w, WAL_FACT_SEGMENT_SIZE, text, err);
-	if (rc != HF_OK || data == NULL)
+	if (rc != HF_OK || f == NULL)
 		return rc;
-	segment_facts(data, len, &f);
-	rc = tell_time(w, WAL_FACT_FIRST_COMMIT, f.first_commit_us, err);
+	rc = tell_time(w, WAL_FACT_FIRST_COMMIT, f->first_commit_us, err);
 	if (rc == HF_OK)
-		rc = tell_time(w, WAL_FACT_LAST_COMMIT, f.last_commit_us, err);
-	if (rc == HF_OK && f.end != 0)
-		rc = H->writer_fact(w, WAL_FACT_END, lsn_text(f.end, lsn), err);
+		rc = tell_time(w, WAL_FACT_LAST_COMMIT, f->last_commit_us, err);
+	if (rc == HF_OK && f->end != 0)
+		rc =
+		    H->writer_fact(w, WAL_FACT_END, lsn_text(f->end, lsn), err);
 	return rc;
 }
 
 int
 facts_put(struct hf_out *log, const char *name, const void *data, size_t len,
-    uint32_t segment_size, const void *segment, size_t segment_len,
-    struct hf_error *err)
+    uint32_t segment_size, struct hf_error *err)
 {
 	const uint8_t *p = data;
 	struct hf_writer *w;
@@ -60,7 +58,7 @@ facts_put(struct hf_out *log, const char *name, const void *data, size_t len,
 		rc = H->out_write(w, p, part, err);
 	}
 	if (rc == HF_OK)
-		rc = facts_tell(w, segment_size, segment, segment_len, err);
+		rc = facts_tell(w, segment_size, NULL, err);
 	if (rc == HF_OK)
 		return H->out_commit(w, err);
 	H->out_abort(w);

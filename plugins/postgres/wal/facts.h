@@ -6,14 +6,14 @@
 
 #include <holdfast/plugin.h>
 
-/* data: a segment from its beginning, all of it or as much as there is; NULL
- * for what is none. */
-int facts_tell(struct hf_writer *, uint32_t segment_size, const void *data,
-    size_t len, struct hf_error *);
+struct segment_facts;
 
-/* A whole object out of memory, with its facts. */
+/* NULL: it is no segment. */
+int facts_tell(struct hf_writer *, uint32_t segment_size,
+    const struct segment_facts *, struct hf_error *);
+
+/* A whole object out of memory that is no segment. */
 int facts_put(struct hf_out *, const char *name, const void *data, size_t len,
-    uint32_t segment_size, const void *segment, size_t segment_len,
-    struct hf_error *);
+    uint32_t segment_size, struct hf_error *);
 
 #endif

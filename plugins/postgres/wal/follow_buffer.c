@@ -13,6 +13,13 @@
 
 #define IN_MEMORY ((size_t)16 << 20)
 
+/* The folder of its file; NULL: it is in memory. */
+static const char *
+folder_of(const struct hf_ctx *ctx, size_t size)
+{
+	return size > IN_MEMORY ? H->folder(ctx, HF_FOLDER_SCRATCH) : NULL;
+}
+
 /* Its room is reserved: a disk that is full later would be a signal. */
 static int
 make_file(const char *folder, size_t size, int *fd, struct hf_error *err)
@@ -36,11 +43,11 @@ int
 buffer_new(
     const struct hf_ctx *ctx, size_t size, uint8_t **out, struct hf_error *err)
 {
-	const char *folder = H->folder(ctx, HF_FOLDER_SCRATCH);
+	const char *folder = folder_of(ctx, size);
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS, fd = -1, rc, e;
 	void *map;
 
-	if (size > IN_MEMORY && folder != NULL) {
+	if (folder != NULL) {
 		if ((rc = make_file(folder, size, &fd, err)) != HF_OK)
 			return rc;
 		flags = MAP_SHARED;
@@ -53,6 +60,21 @@ buffer_new(
 		return H->fail_errno(err, e, "mapping %zu bytes", size);
 	*out = map;
 	return HF_OK;
+}
+
+void
+buffer_rest(const struct hf_ctx *ctx, uint8_t *buf, size_t size, size_t from,
+    size_t len)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), end = from + len;
+
+	/* What is not of a file would be lost. */
+	if (folder_of(ctx, size) == NULL)
+		return;
+	from = (from + page - 1) / page * page;
+	end = end / page * page;
+	if (from < end)
+		(void)madvise(buf + from, end - from, MADV_DONTNEED);
 }
 
 void

@@ -8,6 +8,10 @@
 #include <holdfast/plugin.h>
 
 int buffer_new(const struct hf_ctx *, size_t, uint8_t **, struct hf_error *);
+/* These bytes are not looked at for a while: the memory of a file can be used for
+ * something else until they are.  They stay; whole pages only. */
+void buffer_rest(
+    const struct hf_ctx *, uint8_t *, size_t size, size_t from, size_t len);
 /* NULL is a no-op. */
 void buffer_free(uint8_t *, size_t);
 

@@ -290,7 +290,7 @@ put_history(struct follow *f, uint32_t timeline, const void *data, size_t len,
 	int rc;
 
 	wal_name_log(&n, f->system, f->segment_size, name);
-	rc = facts_put(f->log, name, data, len, f->segment_size, NULL, 0, err);
+	rc = facts_put(f->log, name, data, len, f->segment_size, err);
 	if (rc == HF_E_EXISTS)
 		return postgres_fail_hint(err, HF_E_EXISTS,
 		    "Two servers of one system became timeline of that number "

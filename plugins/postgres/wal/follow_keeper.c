@@ -14,6 +14,8 @@
 
 #define PARTS_MIN 2
 #define BYTES ((size_t)64 << 20)
+/* So much of a large segment at once is let go of, when it has arrived. */
+#define REST ((size_t)8 << 20)
 
 static struct part *
 part_last(struct keeper *k)
@@ -192,6 +194,9 @@ fill(struct keeper *k, struct part *p, const uint8_t *data, size_t len,
 	/* The thread waits for the first new bytes, and for the last. */
 	if (p->got <= p->kept || p->got + len == k->conf.segment_size)
 		(void)pthread_cond_signal(&k->work);
+	if ((p->got + len) / REST != p->got / REST)
+		buffer_rest(k->conf.ctx, p->data, k->conf.segment_size,
+		    p->got / REST * REST, REST);
 	p->got += len;
 	return HF_OK;
 }
@@ -236,6 +241,8 @@ keeper_known(struct keeper *k, uint32_t timeline, uint64_t segno,
 		rc = H->fail(err, HF_E_BUG, "a piece behind a gap");
 	if (rc == HF_OK) {
 		memcpy(p->data + offset, data, len);
+		buffer_rest(
+		    k->conf.ctx, p->data, k->conf.segment_size, offset, len);
 		if (offset + len > p->known)
 			p->known = p->kept = offset + len;
 		if (segno * k->conf.segment_size + p->kept > k->durable)

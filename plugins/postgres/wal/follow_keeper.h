@@ -6,7 +6,8 @@
  * `flush` when there are new bytes.  A failure of the log is tried again until
  * it works; meanwhile what is here stays, and no more is taken in than there is
  * room for.  Bound: eight buffers, or 64 MiB, but two buffers at least; those
- * larger than 16 MiB are files in the scratch folder, mapped.
+ * larger than 16 MiB are files in the scratch folder, mapped; of what has arrived
+ * or was stored no memory is kept then.
  */
 #ifndef HF_POSTGRES_WAL_FOLLOW_KEEPER_H
 #define HF_POSTGRES_WAL_FOLLOW_KEEPER_H

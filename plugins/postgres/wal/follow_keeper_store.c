@@ -5,6 +5,7 @@
 #include "facts.h"
 #include "follow_buffer.h"
 #include "postgres.h"
+#include "segment.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -13,6 +14,8 @@
 /* Between two attempts, milliseconds: doubled from the first to the last. */
 #define PAUSE_FIRST 500
 #define PAUSE_LAST 15000
+/* Read and written at once. */
+#define BLOCK ((size_t)1 << 20)
 /* Of surplus pieces when it ends; the next start finds the others. */
 #define LAST_REMOVALS 64
 
@@ -68,6 +71,41 @@ wait_for(struct keeper *k, int64_t ms)
 
 /* ---- storing, without the lock ---- */
 
+/* The part of it from there on, with what stands in all of it. */
+static int
+put(struct keeper *k, const struct part *p, const char *name, size_t from,
+    struct hf_error *err)
+{
+	struct segment_facts f;
+	struct segment_walk *walk;
+	struct hf_writer *w;
+	size_t at, n, skip;
+	int rc;
+
+	rc = H->out_begin(k->conf.log, name, p->got - from, &w, err);
+	if (rc != HF_OK)
+		return rc;
+	walk = segment_facts_begin(&f);
+	for (at = 0; rc == HF_OK && at < p->got; at += n) {
+		n = p->got - at < BLOCK ? p->got - at : BLOCK;
+		skip = at < from ? from - at : 0;
+		if (walk != NULL)
+			(void)segment_walk_feed(
+			    walk, p->data + at, n, name, NULL);
+		if (skip < n)
+			rc =
+			    H->out_write(w, p->data + at + skip, n - skip, err);
+		buffer_rest(k->conf.ctx, p->data, k->conf.segment_size, at, n);
+	}
+	segment_facts_end(walk, &f);
+	if (rc == HF_OK)
+		rc = facts_tell(w, k->conf.segment_size, &f, err);
+	if (rc == HF_OK)
+		return H->out_commit(w, err);
+	H->out_abort(w);
+	return rc;
+}
+
 static int
 store(struct keeper *k, const struct part *p, bool whole, struct hf_error *err)
 {
@@ -80,8 +118,7 @@ store(struct keeper *k, const struct part *p, bool whole, struct hf_error *err)
 	int rc;
 
 	wal_name_log(&n, k->conf.system, k->conf.segment_size, name);
-	rc = facts_put(k->conf.log, name, p->data + from, p->got - from,
-	    k->conf.segment_size, p->data, p->got, err);
+	rc = put(k, p, name, from, err);
 	if (rc == HF_OK)
 		H->log(k->conf.ctx, HF_LOG_DEBUG,
 		    whole ? "wal.segment" : "wal.piece", "%s, %zu bytes", name,
@@ -165,6 +202,11 @@ stored(struct keeper *k, const struct part *was, bool whole)
 	lsn_t end = was->segno * k->conf.segment_size + was->got;
 
 	if (whole) {
+		/* Some sinks may have the last piece, which not all have. */
+		if (was->tried > was->kept)
+			(void)keeper_note(
+			    k, &(struct piece){ was->timeline, was->segno,
+				   (uint32_t)was->kept, KEEPER_PIECE });
 		mark_surplus(k, was);
 		keeper_drop(k);
 	} else {

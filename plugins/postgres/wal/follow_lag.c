@@ -68,9 +68,12 @@ follow_lag(struct follow *f, int64_t now)
 	lsn_t durable = keeper_durable(f->keeper);
 	int64_t failing = keeper_failing(f->keeper);
 	uint64_t behind, some = (uint64_t)SEGMENTS * f->segment_size;
-	bool stalled, first;
+	bool full, stalled, first;
 
-	if (now < f->lag.look)
+	/* When nothing more can be taken in, the server's disk begins to fill:
+	 * that is said at once. */
+	full = failing != 0 && f->lag.since == 0 && !keeper_room(f->keeper);
+	if (now < f->lag.look && !full)
 		return;
 	/* At first there is nothing to compare with. */
 	first = f->lag.look == 0;
@@ -79,7 +82,7 @@ follow_lag(struct follow *f, int64_t now)
 		f->lag.durable = durable;
 		return;
 	}
-	stalled = durable == f->lag.durable && f->received > durable;
+	stalled = full || (durable == f->lag.durable && f->received > durable);
 	f->lag.durable = durable;
 	if (stalled || !keeper_room(f->keeper))
 		ask_end(f);

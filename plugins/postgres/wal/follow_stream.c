@@ -21,6 +21,9 @@
 #define PING_PAUSE 100
 #define PING_GAP 2000
 #define PING_LIMIT 10000
+/* A server that says nothing for so long, asked after half of it, is gone, or
+ * as good as gone; ms. */
+#define SILENCE 60000
 /* To say farewell, ms. */
 #define FAREWELL 1000
 /* Attempts to store what is here when the stream ends. */
@@ -37,6 +40,8 @@ struct stream {
 	lsn_t lsn; /* where it began */
 	lsn_t confirmed;
 	int64_t status_at; /* when the next one is due at the latest */
+	int64_t heard;     /* when it last said something, or was not heard */
+	int64_t silence;   /* how long it may say nothing */
 	bool reply;        /* it asks for one */
 	unsigned pings;    /* in a row, see PINGS */
 	int64_t first_ping, last_ping;
@@ -87,7 +92,8 @@ send_status(struct stream *s, struct hf_error *err)
 	put8(m + 17, 0);
 	put8(m + 25, (uint64_t)((tv.tv_sec - EPOCH) * 1000000 + tv.tv_usec));
 	/* Asked, a server that is idle says where it is. */
-	m[33] = conn_now() >= s->f->lag.tell;
+	m[33] = conn_now() >= s->f->lag.tell ||
+		conn_now() - s->heard >= s->silence / 2;
 	s->confirmed = flush;
 	if (flush > s->f->restart)
 		s->f->restart = flush;
@@ -120,6 +126,20 @@ ping(struct stream *s, int64_t now, struct hf_error *err)
 	    "%s: the server is stopping, and the log does not take what is "
 	    "left: it is streamed when the server is up again",
 	    s->f->c->label);
+}
+
+/* A connection can be fine and nobody behind it. */
+static int
+still_there(struct stream *s, int64_t now, struct hf_error *err)
+{
+	/* What is not read waits. */
+	if (!keeper_room(s->f->keeper))
+		s->heard = now;
+	if (now - s->heard < s->silence)
+		return HF_OK;
+	return H->fail(err, HF_E_TRANSIENT,
+	    "%s: the server has said nothing for %lld s", s->f->c->label,
+	    (long long)(s->silence / 1000));
 }
 
 static int
@@ -192,6 +212,7 @@ take_all(struct stream *s, bool *some, struct hf_error *err)
 		rc = conn_stream_read(s->f->c, 0, &m, &len, err);
 		if (rc != HF_OK || m == NULL)
 			return rc;
+		s->heard = conn_now();
 		rc = take(s, m, len, err);
 		PQfreemem(m);
 		if (rc != HF_OK)
@@ -332,7 +353,8 @@ run(struct stream *s, struct hf_error *err)
 			return HF_E_CANCELLED;
 		if ((rc = keeper_status(f->keeper, err)) != HF_OK ||
 		    (rc = say(s, now, err)) != HF_OK ||
-		    (rc = take_all(s, &some, err)) != HF_OK)
+		    (rc = take_all(s, &some, err)) != HF_OK ||
+		    (rc = still_there(s, now, err)) != HF_OK)
 			return rc;
 		follow_lag(f, now);
 		if (!some)
@@ -405,6 +427,9 @@ follow_stream(struct follow *f, uint32_t timeline, lsn_t lsn, uint32_t *next,
 		return read_end(&s, res, next, at, err);
 	PQclear(res);
 	f->received = lsn;
+	s.heard = conn_now();
+	s.silence =
+	    f->timeout > 0 && f->timeout < SILENCE ? f->timeout : SILENCE;
 	H->log(f->ctx, HF_LOG_INFO, "wal.follow",
 	    "%s: streaming timeline %" PRIu32 " from %s", f->c->label, timeline,
 	    lsn_text(lsn, text));

@@ -76,11 +76,55 @@ mark_lock(const char *folder)
 bool
 mark_locked(const char *folder)
 {
-	int fd = mark_lock(folder);
+	int fd = open_lock(folder);
+	bool locked = fd != -1 && flock(fd, LOCK_EX | LOCK_NB) == -1 &&
+		      errno == EWOULDBLOCK;
 
 	if (fd != -1)
 		(void)close(fd);
-	return fd == -1;
+	return locked;
+}
+
+static int64_t
+in_ns(const struct timespec *t)
+{
+	return (int64_t)t->tv_sec * 1000000000 + t->tv_nsec;
+}
+
+bool
+mark_stamp_of(int fd, struct mark_stamp *s)
+{
+	struct stat st;
+	time_t now = time(NULL);
+
+	if (fstat(fd, &st) == -1)
+		return false;
+	*s = (struct mark_stamp){ .dev = (uint64_t)st.st_dev,
+		.ino = (uint64_t)st.st_ino,
+		.size = (uint64_t)st.st_size,
+		.written = in_ns(&st.st_mtim),
+		.changed = in_ns(&st.st_ctim) };
+	return now - st.st_ctim.tv_sec > MARK_SETTLED &&
+	       now - st.st_mtim.tv_sec > MARK_SETTLED;
+}
+
+bool
+mark_stamp_same(const struct mark_stamp *a, const struct mark_stamp *b)
+{
+	return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
+	       a->written == b->written && a->changed == b->changed;
+}
+
+static int
+write_text(int fd, const struct mark *m)
+{
+	const struct mark_stamp *s = &m->stamp;
+
+	if (m->sha256[0] != '\0')
+		return dprintf(fd, "%" PRIu64 " %s\n", m->size, m->sha256);
+	return dprintf(fd,
+	    "%" PRIu64 " @ %" PRIu64 " %" PRIu64 " %" PRId64 " %" PRId64 "\n",
+	    m->size, s->dev, s->ino, s->written, s->changed);
 }
 
 bool
@@ -94,7 +138,7 @@ mark_write(const char *folder, const char *file, const struct mark *m)
 	    !join(tmp, sizeof tmp, folder, file, ".XXXXXX") ||
 	    (fd = mkostemp(tmp, O_CLOEXEC)) == -1)
 		return false;
-	n = dprintf(fd, "%" PRIu64 " %s\n", m->size, m->sha256);
+	n = write_text(fd, m);
 	ok = close(fd) == 0 && n > 0 && rename(tmp, path) == 0;
 	if (!ok)
 		(void)unlink(tmp);
@@ -109,7 +153,22 @@ is_old(const struct stat *st)
 	return st->st_mtime > now + MARK_LIFE || now - st->st_mtime > MARK_LIFE;
 }
 
-/* "SIZE HASH\n" and nothing else. */
+/* " DEV INO WRITTEN CHANGED\n" and nothing else. */
+static bool
+parse_stamp(const char *text, struct mark *m)
+{
+	struct mark_stamp *s = &m->stamp;
+	int n = 0;
+
+	s->size = m->size;
+	m->sha256[0] = '\0';
+	return sscanf(text,
+		   " %" SCNu64 " %" SCNu64 " %" SCNd64 " %" SCNd64 "%n",
+		   &s->dev, &s->ino, &s->written, &s->changed, &n) == 4 &&
+	       strcmp(text + n, "\n") == 0;
+}
+
+/* "SIZE HASH\n" or "SIZE @ ..." and nothing else. */
 static bool
 parse(const char *text, struct mark *m)
 {
@@ -117,8 +176,11 @@ parse(const char *text, struct mark *m)
 
 	errno = 0;
 	m->size = strtoull(text, &end, 10);
-	if (errno != 0 || end == text || *end != ' ' ||
-	    strspn(end + 1, "0123456789abcdef") != DIGEST_HEX - 1 ||
+	if (errno != 0 || end == text || *end != ' ')
+		return false;
+	if (end[1] == '@')
+		return parse_stamp(end + 2, m);
+	if (strspn(end + 1, "0123456789abcdef") != DIGEST_HEX - 1 ||
 	    strcmp(end + DIGEST_HEX, "\n") != 0)
 		return false;
 	memcpy(m->sha256, end + 1, DIGEST_HEX - 1);
@@ -155,11 +217,10 @@ mark_remove(const char *folder, const char *file)
 }
 
 bool
-mark_fits(const struct mark *m, int fd)
+mark_hash(int fd, uint64_t *size, char hex[DIGEST_HEX])
 {
 	struct digest *d = digest_new();
 	uint8_t *buf = malloc(BLOCK);
-	char hex[DIGEST_HEX];
 	uint64_t at = 0;
 	ssize_t n = 0;
 
@@ -169,11 +230,27 @@ mark_fits(const struct mark *m, int fd)
 		at += (uint64_t)n;
 	}
 	free(buf);
-	if (d == NULL || buf == NULL || n != 0 || at != m->size) {
+	if (d == NULL || buf == NULL || n != 0) {
 		digest_free(d);
 		return false;
 	}
-	return digest_end(d, hex) == 0 && strcmp(hex, m->sha256) == 0;
+	*size = at;
+	return digest_end(d, hex) == 0;
+}
+
+bool
+mark_fits(const struct mark *m, int fd)
+{
+	struct mark_stamp now = { 0 };
+	char hex[DIGEST_HEX];
+	uint64_t size;
+
+	if (m->sha256[0] == '\0') {
+		(void)mark_stamp_of(fd, &now);
+		return mark_stamp_same(&m->stamp, &now);
+	}
+	return mark_hash(fd, &size, hex) && size == m->size &&
+	       strcmp(hex, m->sha256) == 0;
 }
 
 void

@@ -418,15 +418,30 @@ take_time(void *arg, const struct segment_event *e)
 	return 0;
 }
 
+struct segment_walk *
+segment_facts_begin(struct segment_facts *f)
+{
+	struct segment_walk *w = NULL;
+
+	memset(f, 0, sizeof *f);
+	(void)segment_walk_new(take_time, f, &w, NULL);
+	return w;
+}
+
+void
+segment_facts_end(struct segment_walk *w, struct segment_facts *f)
+{
+	if (w != NULL)
+		f->end = segment_walk_end(w);
+	segment_walk_free(w);
+}
+
 void
 segment_facts(const void *data, size_t len, struct segment_facts *f)
 {
-	struct segment_walk *w;
+	struct segment_walk *w = segment_facts_begin(f);
 
-	memset(f, 0, sizeof *f);
-	if (segment_walk_new(take_time, f, &w, NULL) != HF_OK)
-		return;
-	(void)segment_walk_feed(w, data, len, "", NULL);
-	f->end = segment_walk_end(w);
-	segment_walk_free(w);
+	if (w != NULL)
+		(void)segment_walk_feed(w, data, len, "", NULL);
+	segment_facts_end(w, f);
 }

@@ -89,5 +89,10 @@ struct segment_facts {
  * before it are skipped.  Never fails on odd content: facts stay as far as it
  * could be read. */
 void segment_facts(const void *, size_t len, struct segment_facts *);
+/* The same of parts, which segment_walk_feed is given (its results do not
+ * matter).  NULL: no memory, and so no facts. */
+struct segment_walk *segment_facts_begin(struct segment_facts *);
+/* Frees the walk, which may be NULL. */
+void segment_facts_end(struct segment_walk *, struct segment_facts *);
 
 #endif

@@ -72,6 +72,16 @@ collect(struct waiting *w, DIR *dir, const char *not_this)
 			break;
 }
 
+bool
+waiting_has(const char *folder, const char *file)
+{
+	char path[PATH_MAX];
+
+	return snprintf(path, sizeof path, "%s/archive_status/%s" READY, folder,
+		   file) < (int)sizeof path &&
+	       access(path, F_OK) == 0;
+}
+
 void
 waiting_find(struct waiting *w, const char *folder, const char *file,
     size_t most, bool (*skip)(void *arg, const char *file), void *arg)
@@ -82,12 +92,9 @@ waiting_find(struct waiting *w, const char *folder, const char *file,
 
 	w->files = NULL;
 	w->n = 0;
-	if (snprintf(path, sizeof path, "%s/archive_status/%s" READY, folder,
-		file) >= (int)sizeof path ||
-	    access(path, F_OK) == -1)
-		return;
-	(void)snprintf(path, sizeof path, "%s/archive_status", folder);
-	if ((dir = opendir(path)) == NULL)
+	if (snprintf(path, sizeof path, "%s/archive_status", folder) >=
+		(int)sizeof path ||
+	    (dir = opendir(path)) == NULL)
 		return;
 	collect(w, dir, file);
 	(void)closedir(dir);

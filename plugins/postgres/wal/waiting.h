@@ -5,6 +5,7 @@
 
 #include "name.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct waiting {
@@ -12,10 +13,12 @@ struct waiting {
 	size_t n;
 };
 
+/* Does file wait there?  Else it is not the server who calls. */
+bool waiting_has(const char *folder, const char *file);
+
 /* At most `most` of them, in the order in which the server will hand them over
  * (histories first, then by name); not file, nor those for which skip is true.
- * None when file itself does not wait there: then it is not the server who
- * calls.  Failures are none too. */
+ * Failures are none too. */
 void waiting_find(struct waiting *, const char *folder, const char *file,
     size_t most, bool (*skip)(void *arg, const char *file), void *arg);
 const char *waiting_file(const struct waiting *, size_t n);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The WAL archive, as the engine's table has it.
  *
- *   push.c    archive_command: a file into the log, and others that wait
+ *   push.c    archive_command: a file into the log; behind.c  those that wait
  *   get.c     restore_command: a file out of the log, the next ones ahead
  *   follow.c  a replication slot, streamed into the log
  *   spans.c   what can be restored: windows, gaps, reaching a target
@@ -16,6 +16,8 @@
 /* Each as hf_engine_ops has it. */
 uint32_t wal_kinds(struct hf_engine *);
 int wal_push(struct hf_engine *, const char *file, struct hf_out *log,
+    struct hf_in *have, struct hf_error *);
+int wal_behind(struct hf_engine *, const char *file, struct hf_out *log,
     struct hf_in *have, struct hf_error *);
 int wal_get(struct hf_engine *, const char *name, const char *file,
     struct hf_in *log, struct hf_error *);

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -124,10 +123,37 @@ walfile_close(struct walfile *s)
 	s->fd = -1;
 }
 
-static int
-copy(struct walfile *s, struct hf_writer *w, struct digest *d,
-    struct hf_error *err)
+/* A block, but for the last: whole pages.  Its length, or -1. */
+static ssize_t
+read_block(int fd, uint8_t *buf, uint64_t at)
 {
+	size_t len = 0;
+	ssize_t n;
+
+	while (len < BLOCK) {
+		n = pread(fd, buf + len, BLOCK - len, (off_t)(at + len));
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1)
+			return -1;
+		if (n == 0)
+			break;
+		len += (size_t)n;
+	}
+	return (ssize_t)len;
+}
+
+struct copying {
+	struct walfile *s;
+	struct hf_writer *w;
+	struct segment_walk *walk; /* may be NULL */
+	struct digest *digest;     /* may be NULL */
+};
+
+static int
+copy(struct copying *c, struct hf_error *err)
+{
+	const struct walfile *s = c->s;
 	uint8_t *buf = malloc(BLOCK);
 	uint64_t at = 0;
 	ssize_t n = 0;
@@ -135,17 +161,17 @@ copy(struct walfile *s, struct hf_writer *w, struct digest *d,
 
 	if (buf == NULL)
 		return postgres_nomem(err);
-	while (rc == HF_OK && (n = pread(s->fd, buf, BLOCK, (off_t)at)) != 0) {
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1) {
-			rc = H->fail_errno(err, errno, "reading %s", s->path);
-			break;
-		}
-		digest_add(d, buf, (size_t)n);
+	while (rc == HF_OK && (n = read_block(s->fd, buf, at)) > 0) {
+		if (c->digest != NULL)
+			digest_add(c->digest, buf, (size_t)n);
+		if (c->walk != NULL)
+			(void)segment_walk_feed(
+			    c->walk, buf, (size_t)n, s->path, NULL);
 		at += (uint64_t)n;
-		rc = H->out_write(w, buf, (size_t)n, err);
+		rc = H->out_write(c->w, buf, (size_t)n, err);
 	}
+	if (n == -1)
+		rc = H->fail_errno(err, errno, "reading %s", s->path);
 	free(buf);
 	if (rc == HF_OK && at != s->size)
 		rc = H->fail(err, HF_E_IO,
@@ -153,22 +179,25 @@ copy(struct walfile *s, struct hf_writer *w, struct digest *d,
 	return rc;
 }
 
-/* It has just been read whole, so that its pages are in memory and a disk that
- * cannot read them has been noticed, which would be a signal here. */
+/* The bytes, and what is told of them. */
 static int
-tell(struct walfile *s, struct hf_writer *w, struct hf_error *err)
+put_bytes(struct copying *c, struct hf_error *err)
 {
-	void *map;
+	const struct walfile *s = c->s;
+	struct segment_facts f;
+	bool is_segment =
+	    s->name.kind == WAL_SEGMENT || s->name.kind == WAL_PARTIAL;
 	int rc;
 
-	if (s->name.kind != WAL_SEGMENT && s->name.kind != WAL_PARTIAL)
-		return facts_tell(w, s->segment_size, NULL, 0, err);
-	map = mmap(NULL, s->size, PROT_READ, MAP_SHARED, s->fd, 0);
-	if (map == MAP_FAILED)
-		return H->fail_errno(err, errno, "%s", s->path);
-	rc = facts_tell(w, s->segment_size, map, s->size, err);
-	(void)munmap(map, s->size);
-	return rc;
+	if (is_segment)
+		c->walk = segment_facts_begin(&f);
+	rc = copy(c, err);
+	if (is_segment)
+		segment_facts_end(c->walk, &f);
+	c->walk = NULL;
+	return rc == HF_OK ? facts_tell(c->w, s->segment_size,
+				 is_segment ? &f : NULL, err)
+			   : rc;
 }
 
 static int
@@ -180,13 +209,14 @@ take_hash(void *arg, const char *key, const char *value)
 }
 
 static int
-other_bytes(const struct walfile *s, struct hf_in *have, const char *ours,
-    struct hf_error *err)
+other_bytes(const struct walfile *s, struct hf_in *have, struct hf_error *err)
 {
-	char theirs[DIGEST_HEX] = "unknown";
+	char theirs[DIGEST_HEX] = "unknown", ours[DIGEST_HEX] = "unknown";
+	uint64_t size;
 
 	if (have != NULL)
 		(void)H->log_facts(have, s->log_name, take_hash, theirs, NULL);
+	(void)mark_hash(s->fd, &size, ours);
 	return postgres_fail_hint(err, HF_E_EXISTS,
 	    "Two servers of one system write into this log: an old primary "
 	    "that still runs, or a copy that was started with archiving on. "
@@ -197,33 +227,50 @@ other_bytes(const struct walfile *s, struct hf_in *have, const char *ours,
 	    s->log_name, theirs, ours);
 }
 
+/* As it was when it was begun to be read? */
+static int
+make_mark(struct copying *c, struct mark *m, struct hf_error *err)
+{
+	struct mark_stamp now = { 0 };
+	struct digest *d = c->digest;
+
+	m->size = c->s->size;
+	c->digest = NULL;
+	if (d != NULL)
+		return digest_end(d, m->sha256) == 0
+			   ? HF_OK
+			   : H->fail(
+				 err, HF_E_IO, "%s: no SHA-256", c->s->path);
+	(void)mark_stamp_of(c->s->fd, &now);
+	if (mark_stamp_same(&now, &m->stamp))
+		return HF_OK;
+	return H->fail(
+	    err, HF_E_IO, "%s changed while it was read", c->s->path);
+}
+
 int
 walfile_put(struct walfile *s, struct hf_out *log, struct hf_in *have,
     struct mark *m, struct hf_error *err)
 {
-	struct hf_writer *w = NULL;
-	struct digest *d;
+	struct copying c = { .s = s };
 	int rc;
 
-	m->size = s->size;
-	if ((d = digest_new()) == NULL)
-		return postgres_nomem(err);
-	rc = H->out_begin(log, s->log_name, s->size, &w, err);
-	if (rc != HF_OK)
-		goto err0;
-	if ((rc = copy(s, w, d, err)) != HF_OK ||
-	    (rc = tell(s, w, err)) != HF_OK)
-		goto err1;
-	if (digest_end(d, m->sha256) != 0) {
-		d = NULL;
-		rc = H->fail(err, HF_E_IO, "%s: no SHA-256", s->path);
-		goto err1;
+	if (m != NULL) {
+		*m = (struct mark){ 0 };
+		if (!mark_stamp_of(s->fd, &m->stamp) &&
+		    (c.digest = digest_new()) == NULL)
+			return postgres_nomem(err);
 	}
-	rc = H->out_commit(w, err);
-	return rc == HF_E_EXISTS ? other_bytes(s, have, m->sha256, err) : rc;
+	if ((rc = H->out_begin(log, s->log_name, s->size, &c.w, err)) != HF_OK)
+		goto err0;
+	if ((rc = put_bytes(&c, err)) != HF_OK ||
+	    (m != NULL && (rc = make_mark(&c, m, err)) != HF_OK))
+		goto err1;
+	rc = H->out_commit(c.w, err);
+	return rc == HF_E_EXISTS ? other_bytes(s, have, err) : rc;
 err1:
-	H->out_abort(w);
+	H->out_abort(c.w);
 err0:
-	digest_free(d);
+	digest_free(c.digest);
 	return rc;
 }

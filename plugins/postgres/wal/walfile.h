@@ -21,8 +21,8 @@ struct walfile {
 int walfile_open(struct walfile *, const char *path, struct hf_error *);
 void walfile_close(struct walfile *);
 
-/* HF_OK: every sink that is required has it; its size and hash are then in
- * mark.  Other bytes under its name: HF_E_EXISTS with both hashes. */
+/* HF_OK: every sink that is required has it; mark (may be NULL) then knows it.
+ * Other bytes under its name: HF_E_EXISTS with both hashes. */
 int walfile_put(struct walfile *, struct hf_out *log, struct hf_in *have,
     struct mark *, struct hf_error *);
 
