@@ -300,8 +300,8 @@ report_fallbacks(struct cli *cli, const struct repo_restore_result *r)
 
 	for (size_t i = 0; i < r->nfallbacks; i++) {
 		(void)snprintf(what, sizeof what,
-		    "sink %s has no good copy and was left",
-		    r->fallbacks[i].name);
+		    "sink %s has no good copy of %s and was left",
+		    r->fallbacks[i].sink, r->fallbacks[i].id);
 		cli_report(cli, what, &r->fallbacks[i].why);
 	}
 }
@@ -317,8 +317,9 @@ result_json(const struct plan *plan, const struct repo_backup_entry *e,
 		    render_string(r->results[i].value));
 	for (size_t i = 0; i < r->nfallbacks; i++)
 		(void)json_array_append_new(fallbacks,
-		    json_pack("{s:s, s:o}", "sink", r->fallbacks[i].name,
-			"error", render_json_error(&r->fallbacks[i].why)));
+		    json_pack("{s:s, s:s, s:o}", "sink", r->fallbacks[i].sink,
+			"id", r->fallbacks[i].id, "error",
+			render_json_error(&r->fallbacks[i].why)));
 	doc = json_pack("{s:s, s:s, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:I, "
 			"s:o, s:o}",
 	    "pipeline", plan->pipeline->name, "id", e->id, "restored",

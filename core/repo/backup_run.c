@@ -253,6 +253,9 @@ ask_increment(
 		    run->r->pipeline->name, run->parent.id, line);
 		if (first.status == HF_OK)
 			first = why;
+		/* An increment in that sink could not be restored from it. */
+		if (why.status == HF_E_CORRUPT || why.status == HF_E_NOTFOUND)
+			break;
 	}
 	if (first.status != HF_OK)
 		tell_full(run, i, &first);

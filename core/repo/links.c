@@ -87,27 +87,29 @@ links_settle(struct repo_catalog *c)
 				settle(c, &c->entries[i], s);
 }
 
-/* The first readable one, of the sinks that are asked. */
+/* The first readable one, of the sinks that are asked; good: that no check has
+ * found bad. */
 static const struct manifest *
-any_manifest(
-    const struct repo *r, const struct repo_backup_entry *e, const char *sink)
+any_manifest(const struct repo *r, const struct repo_backup_entry *e,
+    const char *sink, bool good)
 {
 	for (size_t i = 0; i < r->nsinks; i++)
 		if (e->copies[i].manifest != NULL &&
+		    (!good || !catalog_copy_failed(&e->copies[i])) &&
 		    (sink == NULL || strcmp(sink, r->sinks[i].name) == 0))
 			return e->copies[i].manifest;
 	return NULL;
 }
 
-bool
-links_whole(const struct repo *r, const struct repo_catalog *c,
-    const struct repo_backup_entry *e, const char *sink, char id[40])
+static bool
+whole(const struct repo *r, const struct repo_catalog *c,
+    const struct repo_backup_entry *e, const char *sink, bool good, char id[40])
 {
 	const char *at = e->id;
 
 	while (at != NULL) {
 		const struct manifest *m =
-		    e == NULL ? NULL : any_manifest(r, e, sink);
+		    e == NULL ? NULL : any_manifest(r, e, sink, good);
 
 		if (m == NULL) {
 			if (id != NULL)
@@ -119,6 +121,20 @@ links_whole(const struct repo *r, const struct repo_catalog *c,
 			e = find(c, e, at);
 	}
 	return true;
+}
+
+bool
+links_whole(const struct repo *r, const struct repo_catalog *c,
+    const struct repo_backup_entry *e, const char *sink, char id[40])
+{
+	return whole(r, c, e, sink, false, id);
+}
+
+bool
+links_good(const struct repo *r, const struct repo_catalog *c,
+    const struct repo_backup_entry *e)
+{
+	return whole(r, c, e, NULL, true, NULL);
 }
 
 /* ---- looking ---- */

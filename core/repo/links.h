@@ -20,6 +20,9 @@ void links_settle(struct repo_catalog *);
  * one?  id gets the first that is missing, and may be NULL. */
 bool links_whole(const struct repo *, const struct repo_catalog *,
     const struct repo_backup_entry *, const char *sink, char id[40]);
+/* In some sink, and one that no check has found bad? */
+bool links_good(const struct repo *, const struct repo_catalog *,
+    const struct repo_backup_entry *);
 
 /* ---- one to read ---- */
 

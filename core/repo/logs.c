@@ -400,9 +400,10 @@ logs_facts_read(struct repo *r, size_t i, const struct repo_catalog *c,
 	int rc = HF_OK;
 
 	*out = (struct logs_facts){ 0 };
-	/* From one that lacks what it builds on no moment can be reached. */
+	/* From one that is damaged, or lacks what it builds on, no moment can
+	 * be reached. */
 	for (size_t e = 0; e < c->n && rc == HF_OK; e++)
-		if (links_whole(r, c, &c->entries[e], NULL, NULL))
+		if (links_good(r, c, &c->entries[e]))
 			rc = logs_facts_add(r, i, &c->entries[e], out, err);
 	if (rc != HF_OK)
 		logs_facts_free(out);

@@ -148,8 +148,24 @@ pick_of(struct repo *r, const struct repo_catalog *catalog,
 	return rc;
 }
 
-/* A restore of one that builds on what nobody has would fail: the same
- * catalogue without them, as far as that leaves any. */
+/* Would a restore of it fail, as it builds on what nobody has?  Or as it is not
+ * in the only sink that is to be read?  id gets what is missing.  One whose
+ * manifest is damaged is not passed over for that. */
+static bool
+passed_over(const struct repo *r, const struct repo_catalog *c,
+    const struct repo_backup_entry *e, const char *sink, char id[40])
+{
+	if (links_whole(r, c, e, sink, id))
+		return false;
+	if (strcmp(id, e->id) != 0)
+		return true;
+	for (size_t i = 0; i < r->nsinks && sink != NULL; i++)
+		if (strcmp(sink, r->sinks[i].name) == 0)
+			return e->copies[i].state == REPO_COPY_ABSENT;
+	return false;
+}
+
+/* The same catalogue without them, as far as that leaves any. */
 static int
 whole_ones(struct repo *r, const struct repo_catalog *c, const char *sink,
     struct repo_catalog *view, struct hf_error *err)
@@ -162,9 +178,7 @@ whole_ones(struct repo *r, const struct repo_catalog *c, const char *sink,
 	for (size_t i = 0; i < c->n; i++) {
 		char id[40];
 
-		/* One that has no manifest is not passed over for that. */
-		if (links_whole(r, c, &c->entries[i], sink, id) ||
-		    strcmp(id, c->entries[i].id) == 0)
+		if (!passed_over(r, c, &c->entries[i], sink, id))
 			view->entries[view->n++] = c->entries[i];
 	}
 	return HF_OK;
@@ -179,13 +193,20 @@ tell_passed(struct repo *r, const struct repo_catalog *c, const char *sink,
 		char id[40];
 
 		if ((at_ms != 0 && e->ended_ms > at_ms) ||
-		    links_whole(r, c, e, sink, id) || strcmp(id, e->id) == 0)
+		    !passed_over(r, c, e, sink, id))
 			continue;
-		log_write(HF_LOG_WARN, "restore.chain", NULL,
-		    "pipeline %s: backup %s is passed over: it builds on %s, "
-		    "of which there is no copy%s%s",
-		    r->pipeline->name, e->id, id,
-		    sink == NULL ? "" : " in sink ", sink == NULL ? "" : sink);
+		if (strcmp(id, e->id) == 0)
+			log_write(HF_LOG_WARN, "restore.sink", NULL,
+			    "pipeline %s: backup %s is passed over: sink %s "
+			    "has no copy of it",
+			    r->pipeline->name, id, sink);
+		else
+			log_write(HF_LOG_WARN, "restore.chain", NULL,
+			    "pipeline %s: backup %s is passed over: it builds "
+			    "on %s, of which there is no copy%s%s",
+			    r->pipeline->name, e->id, id,
+			    sink == NULL ? "" : " in sink ",
+			    sink == NULL ? "" : sink);
 	}
 }
 

@@ -210,14 +210,20 @@ struct repo_restore_options {
 	const char *const *args; /* "key=value" for the engine, NULL ends */
 	bool in_place, force, dry_run;
 };
+/* A copy that turned out bad, of the backup or of one that it builds on. */
+struct repo_fallback {
+	const char *sink;
+	char id[40];
+	struct hf_error why;
+};
 struct repo_restore_result {
 	char sink[64]; /* which copy was used */
 	int64_t started_ms, ended_ms;
 	uint64_t raw;
 	size_t nresults;
 	struct text_pair *results; /* what engines told: "safety_copy", ... */
-	size_t nfallbacks;         /* sinks that turned out bad */
-	struct repo_sink_result *fallbacks;
+	size_t nfallbacks;
+	struct repo_fallback *fallbacks;
 };
 int repo_restore(struct repo *, const struct repo_backup_entry *,
     const struct repo_restore_options *, struct repo_restore_result *,

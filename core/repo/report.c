@@ -146,7 +146,7 @@ pairs_json(const struct text_pair *pairs, size_t n)
 }
 
 static json_t *
-sinks_json(const struct repo_sink_result *sinks, size_t n, bool stored)
+sinks_json(const struct repo_sink_result *sinks, size_t n)
 {
 	json_t *list = json_array(), *s;
 
@@ -154,9 +154,8 @@ sinks_json(const struct repo_sink_result *sinks, size_t n, bool stored)
 		s = json_object();
 		set(s, "name", repo_text(sinks[i].name));
 		set(s, "ok", json_boolean(sinks[i].ok));
-		if (stored)
-			set(s, "stored_size",
-			    json_integer((json_int_t)sinks[i].stored));
+		set(s, "stored_size",
+		    json_integer((json_int_t)sinks[i].stored));
 		set(s, "error", report_error(&sinks[i].why));
 		(void)json_array_append_new(list, s);
 	}
@@ -205,7 +204,7 @@ report_backup(struct repo *r, const struct repo_backup_result *res,
 		set(doc, "full_because", repo_text(res->full_because));
 	set(doc, "raw_size", json_integer((json_int_t)res->raw));
 	set(doc, "objects", json_integer((json_int_t)res->nobjects));
-	set(doc, "sinks", sinks_json(res->sinks, res->nsinks, true));
+	set(doc, "sinks", sinks_json(res->sinks, res->nsinks));
 	set(doc, "facts", pairs_json(res->facts, res->nfacts));
 	set(doc, "verified", json_boolean(res->verified));
 	if (res->ncompleted > 0)
@@ -235,6 +234,22 @@ report_copy(struct repo *r, const struct repo_copied *c)
 	json_decref(doc);
 }
 
+/* Copies that were tried and left. */
+static json_t *
+fallbacks_json(const struct repo_restore_result *res)
+{
+	json_t *list = json_array(), *f;
+
+	for (size_t i = 0; i < res->nfallbacks; i++) {
+		f = json_object();
+		set(f, "name", repo_text(res->fallbacks[i].sink));
+		set(f, "id", repo_text(res->fallbacks[i].id));
+		set(f, "error", report_error(&res->fallbacks[i].why));
+		(void)json_array_append_new(list, f);
+	}
+	return list;
+}
+
 void
 report_restore(struct repo *r, const struct repo_backup_entry *e,
     const struct repo_restore_options *opts,
@@ -253,8 +268,7 @@ report_restore(struct repo *r, const struct repo_backup_entry *e,
 	set(doc, "sink", repo_text(res->sink));
 	set(doc, "raw_size", json_integer((json_int_t)res->raw));
 	set(doc, "results", pairs_json(res->results, res->nresults));
-	set(doc, "fallbacks",
-	    sinks_json(res->fallbacks, res->nfallbacks, false));
+	set(doc, "fallbacks", fallbacks_json(res));
 	report_write(r, "restore", e->id, res->ended_ms, doc);
 	json_decref(doc);
 }

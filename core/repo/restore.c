@@ -55,7 +55,7 @@ on_left(void *arg, const char *id, size_t sink, const struct hf_error *why)
 {
 	struct job *job = arg;
 	struct repo_restore_result *res = job->res;
-	struct repo_sink_result *grown;
+	struct repo_fallback *grown;
 	char line[1024];
 
 	error_line(why, line, sizeof line);
@@ -66,9 +66,11 @@ on_left(void *arg, const char *id, size_t sink, const struct hf_error *why)
 	if (grown == NULL)
 		return HF_E_NOMEM;
 	res->fallbacks = grown;
-	grown[res->nfallbacks++] =
-	    (struct repo_sink_result){ .name = job->r->sinks[sink].name,
+	grown[res->nfallbacks] =
+	    (struct repo_fallback){ .sink = job->r->sinks[sink].name,
 		    .why = *why };
+	(void)snprintf(grown[res->nfallbacks].id, sizeof grown->id, "%s", id);
+	res->nfallbacks++;
 	return HF_OK;
 }
 

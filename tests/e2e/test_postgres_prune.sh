@@ -84,4 +84,27 @@ op 0 one.json verify main --backup all
 same "both sinks" "$(segments a)" "$(segments b)"
 op 0 one.json prune main
 no_out 'of its log'
+
+# From one whose copies are all damaged no moment is promised; from one of which
+# a copy is good it is.
+op 0 one.json list main --json
+json out '.pipelines[0].windows | length == 1'
+# flip SINK: a byte in the middle of the backup.
+flip() {
+  local file=theirs/$1/main/data/*/base.tar at
+  at=$(($(stat -c %s $file) / 2))
+  printf "\\x$(printf %02x $((255 - $(od -An -tu1 -j $at -N 1 $file))))" | dd of=$(echo $file) bs=1 seek=$at conv=notrunc status=none
+}
+flip a
+op 4 one.json verify main --backup all
+op 0 one.json list main --json
+json out '.pipelines[0].windows | length == 1'
+flip b
+op 4 one.json verify main --backup all
+op 0 one.json list main --json
+json out '.pipelines[0].windows == []'
+flip a
+op 4 one.json verify main --backup all
+op 0 one.json list main --json
+json out '.pipelines[0].windows | length == 1'
 pg_stop main

@@ -272,7 +272,7 @@ an_engine_that_cannot_is_asked_for_a_full_one(void **state)
 }
 
 static void
-a_damaged_copy_of_the_parent_is_left_for_another(void **state)
+a_damaged_copy_of_the_parent_is_not_built_on(void **state)
 {
 	struct repo_backup_result res;
 	struct hf_error err = { 0 };
@@ -281,12 +281,10 @@ a_damaged_copy_of_the_parent_is_left_for_another(void **state)
 	(void)state;
 	open_with(DELTA_TWO);
 	deltakit_chain(2, ids);
+	/* That of b is good, but what a would get could not be restored from
+	 * a. */
 	copykit_flip_middle(deltakit_object("a", ids[1], "map"));
-	expect(REPO_BACKUP_CONFIGURED, 2, ids[1], NULL, ids[1]);
-	/* No copy of it is good. */
-	copykit_flip_middle(deltakit_object("a", ids[1], "map"));
-	copykit_flip_middle(deltakit_object("b", ids[1], "map"));
-	expect(REPO_BACKUP_CONFIGURED, 3, NULL, "map", ids[1]);
+	expect(REPO_BACKUP_CONFIGURED, 2, NULL, "map", ids[1]);
 	/* When that shows too late, the run fails and says so. */
 	open_with(DELTA(",\"blind\":true") TO_TWO NO_VERIFY INCREMENTAL);
 	copykit_flip_middle(deltakit_object("a", ids[1], "map"));
@@ -466,7 +464,7 @@ main(void)
 		TEST(what_is_damaged_is_not_built_on),
 		TEST(one_from_the_future_is_never_built_on),
 		TEST(an_engine_that_cannot_is_asked_for_a_full_one),
-		TEST(a_damaged_copy_of_the_parent_is_left_for_another),
+		TEST(a_damaged_copy_of_the_parent_is_not_built_on),
 		TEST(an_increment_is_not_published_where_its_parent_is_gone),
 		TEST(prune_waits_for_the_increment_that_is_being_made),
 		TEST(an_increment_that_ended_meanwhile_keeps_its_parent),

@@ -226,7 +226,7 @@ a_restore_falls_back_to_a_good_copy(void **state)
 			/* A manifest that is not there is no bad copy. */
 			assert_int_equal(res.nfallbacks, gone ? 0 : 1);
 			if (!gone) {
-				assert_string_equal(res.fallbacks[0].name, "a");
+				assert_string_equal(res.fallbacks[0].sink, "a");
 				assert_int_not_equal(
 				    res.fallbacks[0].why.status, HF_OK);
 			}
