@@ -232,6 +232,7 @@ settle(struct prune *p, struct hf_error *err)
 	bool changed = false;
 	int rc;
 
+	/* One that fails is left as it is by each(), and its log with it. */
 	for (size_t i = 0; i < p->r->nsinks; i++)
 		if (p->on[i] && !p->dry)
 			(void)look_again(p, i, &changed, &p->res->sinks[i].why);

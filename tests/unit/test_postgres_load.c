@@ -389,11 +389,6 @@ main(void)
 		    a_killed_run_leaves_the_target_and_the_next_one_clears),
 		LOADKIT_TEST(leftovers_of_others_and_of_living_runs_stay),
 	};
-	int rc = loadkit_begin();
 
-	if (rc != 0)
-		return rc;
-	rc = cmocka_run_group_tests(tests, NULL, NULL);
-	loadkit_end();
-	return rc;
+	return cmocka_run_group_tests(tests, loadkit_begin, loadkit_end);
 }

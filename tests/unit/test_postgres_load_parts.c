@@ -336,11 +336,6 @@ main(void)
 		    a_role_that_may_not_create_roles_is_told_which_are_missing),
 		LOADKIT_TEST(a_tablespace_that_was_created_is_told),
 	};
-	int rc = loadkit_begin();
 
-	if (rc != 0)
-		return rc;
-	rc = cmocka_run_group_tests(tests, NULL, NULL);
-	loadkit_end();
-	return rc;
+	return cmocka_run_group_tests(tests, loadkit_begin, loadkit_end);
 }

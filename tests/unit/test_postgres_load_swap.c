@@ -276,11 +276,6 @@ main(void)
 		    all_databases_of_a_backup_go_under_their_own_names),
 		LOADKIT_TEST(what_became_of_each_of_several_databases_is_told),
 	};
-	int rc = loadkit_begin();
 
-	if (rc != 0)
-		return rc;
-	rc = cmocka_run_group_tests(tests, NULL, NULL);
-	loadkit_end();
-	return rc;
+	return cmocka_run_group_tests(tests, loadkit_begin, loadkit_end);
 }

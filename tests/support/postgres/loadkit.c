@@ -328,17 +328,18 @@ loadkit_reset(void **state)
 }
 
 int
-loadkit_begin(void)
+loadkit_begin(void **state)
 {
 	int rc;
 
+	(void)state;
 	H = &host_table;
 	if ((rc = pgkit_start(&loadkit.pg)) != 0)
-		return rc;
+		exit(rc);
 	(void)snprintf(
 	    loadkit.scratch, sizeof loadkit.scratch, "/tmp/hf-load-XXXXXX");
 	if (mkdtemp(loadkit.scratch) == NULL)
-		return 1;
+		return -1;
 	pgkit_sql(&loadkit.pg, "postgres",
 	    "ALTER SYSTEM SET max_prepared_transactions = 4");
 	pgkit_halt(&loadkit.pg, SIGINT);
@@ -350,10 +351,11 @@ loadkit_begin(void)
 	return 0;
 }
 
-void
-loadkit_end(void)
+int
+loadkit_end(void **state)
 {
+	(void)state;
 	memout_free(loadkit.shop);
 	pgkit_stop(&loadkit.pg);
-	(void)rmdir(loadkit.scratch);
+	return rmdir(loadkit.scratch);
 }

@@ -30,9 +30,10 @@ extern struct loadkit {
 
 #define LOADKIT_TEST(f) cmocka_unit_test_setup(f, loadkit_reset)
 int loadkit_reset(void **state);
-/* Of a program: the server and the backup.  Not 0: what it is to return. */
-int loadkit_begin(void);
-void loadkit_end(void);
+/* Of a group: the server and the backup.  Where no server is to be had the
+ * program ends, skipped. */
+int loadkit_begin(void **state);
+int loadkit_end(void **state);
 
 struct memout *loadkit_backup(const char *dbname, const char *content);
 /* target: a name on the server. */
