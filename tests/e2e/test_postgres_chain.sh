@@ -71,6 +71,12 @@ H restore shop --to "$WORK/two/killed" >"$WORK/out" 2>&1 || fail "after kills: $
 [ -z "$(find "$WORK/two" -name '*holdfast*')" ] || fail 'leftovers of killed restores are there'
 ok
 
+# A file that cannot be written to its end, in the middle of it.
+(ulimit -f 1024; H restore shop --to "$WORK/two/small") >"$WORK/out" 2>&1 && fail 'restored without room'
+grep -q 'File too large' "$WORK/out" || fail "why it failed: $(cat "$WORK/out")"
+[ -z "$(find "$WORK/two" -name '*small*')" ] || fail "left: $(find "$WORK/two" -name '*small*')"
+ok
+
 H verify shop --deep >"$WORK/out" 2>&1 || fail "verify --deep: $(cat "$WORK/out")"
 ok
 H restore shop --to "$(conninfo one shop_then)" >"$WORK/out" 2>&1 || fail "one database: $(cat "$WORK/out")"

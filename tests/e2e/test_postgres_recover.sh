@@ -47,6 +47,13 @@ H restore shop --to "$WORK/two/killed" >"$WORK/out" 2>&1 || fail "after kills: $
 [ -z "$(find "$WORK/two" -name '*holdfast*')" ] || fail 'leftovers of killed restores are there'
 ok
 
+# A file that cannot be written to its end, in the middle of it: an error that
+# names it, and nothing is left.
+(ulimit -f 2048; H restore shop --to "$WORK/two/small") >"$WORK/out" 2>&1 && fail 'restored without room'
+grep -q 'File too large' "$WORK/out" || fail "why it failed: $(cat "$WORK/out")"
+[ -z "$(find "$WORK/two" -name '*small*')" ] || fail "left: $(find "$WORK/two" -name '*small*')"
+ok
+
 # One database, into the server it came from.
 H restore shop --to "$(conninfo one shop_then)" >"$WORK/out" 2>&1 || fail "one database: $(cat "$WORK/out")"
 [ "$(sql one shop_then 'SELECT count(*) FROM t')" = 20000 ] || fail 'rows of the database'
